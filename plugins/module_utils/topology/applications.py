@@ -1,0 +1,238 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fields of an entry of ``slipway_apps``: their types, defaults and limits, declared once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from .model import MAX_INSTANCES, Application, Database
+
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,22}$")
+"""Names of applications: a user, a unit and a database are named after them."""
+RELEASE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+SHA256 = re.compile(r"^[0-9a-f]{64}$")
+SERVER_NAME = re.compile(r"^(\*\.)?[^\s/;{}'\"]+$")
+URL_PATH = re.compile(r"^/[^\s;{}'\"]*$")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one field; ``field`` is its path below ``slipway_apps``."""
+
+    field: str
+    received: str
+    expected: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: what it accepts, in words and as a predicate, and its default (None: no default)."""
+
+    expected: str
+    accepts: Callable[[Any], bool]
+    default: Any = None
+    required: bool = False
+    keys: Mapping[str, Field] | None = None
+
+
+def _is_int(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _integer(low: int, high: int, unit: str = "", default: int | None = None) -> Field:
+    return Field(f"a whole number{unit} from {low} to {high}", _is_int(low, high), default)
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and bool(pattern.match(value))
+
+
+def _list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, (list, tuple)) and all(accepts(item) for item in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_scalar_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and (item is None or isinstance(item, (str, int, float, bool)))
+        for key, item in value.items()
+    )
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+RUNTIME_FIELDS: Mapping[str, Field] = {
+    "name": Field("node, python or none", lambda value: value in ("node", "python", "none"), "none"),
+    "packages": Field("a list of package names", _list_of(_is_text), ()),
+    "version_min": Field('a version in quotes, such as "18"', _is_text),
+}
+
+DATABASE_FIELDS: Mapping[str, Field] = {
+    "name": Field("a database name: a letter, then letters, digits and _", _matches(NAME)),
+    "extensions": Field("a list of extension names", _list_of(_is_text), ()),
+}
+
+STATIC_FIELDS: Mapping[str, Field] = {
+    "path": Field("a URL path that starts with /", _matches(URL_PATH), required=True),
+    "directory": Field("an absolute directory", lambda value: _is_text(value) and value.startswith("/"), required=True),
+}
+
+APP_FIELDS: Mapping[str, Field] = {
+    "group": Field("the name of an inventory group", _is_text, required=True),
+    "kind": Field("http, websocket or worker", lambda value: value in ("http", "websocket", "worker"), "http"),
+    "port": _integer(1, 65535),
+    "instances": Field(
+        f"a whole number from 1 to 64, or {MAX_INSTANCES}",
+        lambda value: value == MAX_INSTANCES or _is_int(1, 64)(value),
+        MAX_INSTANCES,
+    ),
+    "single_instance": Field("true or false", _is_flag, False),
+    "command": Field("a list: the program and its arguments", _list_of(_is_text), required=True),
+    "runtime": Field("a mapping", lambda value: isinstance(value, Mapping), keys=RUNTIME_FIELDS),
+    "release": Field(
+        "1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit", _matches(RELEASE)
+    ),
+    "artifact": Field("the path of a tarball on the controller", _is_text),
+    "artifact_sha256": Field("64 hexadecimal digits", _matches(SHA256)),
+    "server_names": Field("a list of host names", _list_of(_matches(SERVER_NAME)), ()),
+    "websocket_paths": Field("a list of URL paths that start with /", _list_of(_matches(URL_PATH)), ()),
+    "static": Field(
+        "a list of mappings with path and directory",
+        lambda value: isinstance(value, (list, tuple)) and all(isinstance(item, Mapping) for item in value),
+        (),
+        keys=STATIC_FIELDS,
+    ),
+    "health_paths": Field(
+        "a list of URL paths that start with /", _list_of(_matches(URL_PATH)), ("/livez", "/readyz", "/api/health")
+    ),
+    "readiness_path": Field("a URL path that starts with /", _matches(URL_PATH), "/readyz"),
+    "environment": Field("a mapping of names to strings or numbers", _is_scalar_mapping, {}),
+    "required_environment": Field(
+        "a list of names, or of mappings with name and min_length",
+        _list_of(lambda item: _is_text(item) or isinstance(item, Mapping)),
+        (),
+    ),
+    "environment_one_of": Field("a list of lists of names", _list_of(_list_of(_is_text)), ()),
+    "memory_limit_mb": _integer(32, 1048576, " of MB", 2048),
+    "restart_delay_seconds": _integer(0, 3600, " of seconds", 4),
+    "stop_timeout_seconds": _integer(1, 86400, " of seconds", 30),
+    "start_timeout_seconds": _integer(1, 3600, " of seconds", 60),
+    "heartbeat_seconds": _integer(1, 86400, " of seconds", 30),
+    "read_timeout_seconds": _integer(1, 86400, " of seconds", 60),
+    "body_max_mb": _integer(1, 102400, " of MB", 10),
+    "database": Field(
+        "true, false, or a mapping with name and extensions", lambda value: isinstance(value, (bool, Mapping)), False
+    ),
+    "redis": Field("true or false", _is_flag, False),
+}
+
+
+def near(name: str, known: Mapping[str, Any] | frozenset[str]) -> str | None:
+    """The known name that `name` is probably a slip of, or None."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
+    return close[0] if close else None
+
+
+def _unknown_key(path: str, key: str, known: Mapping[str, Field]) -> Problem:
+    meant = near(key, known)
+    return Problem(
+        f"{path}.{key}",
+        key,
+        "one of " + ", ".join(sorted(known)),
+        f"write {meant}" if meant else f"remove {key}",
+    )
+
+
+def _field_problems(path: str, entry: Mapping[str, Any], fields: Mapping[str, Field]) -> Iterator[Problem]:
+    for key in entry:
+        if key not in fields:
+            yield _unknown_key(path, str(key), fields)
+    for key, field in fields.items():
+        where = f"{path}.{key}"
+        value = entry.get(key)
+        if value is None:
+            if field.required:
+                yield Problem(where, "nothing", field.expected, f"give {where}")
+        elif not field.accepts(value):
+            yield Problem(where, repr(value), field.expected, f"correct {where}")
+        elif field.keys is not None:
+            for index, item in enumerate(value if isinstance(value, (list, tuple)) else [value]):
+                below = f"{where}[{index}]" if isinstance(value, (list, tuple)) else where
+                yield from _field_problems(below, item, field.keys)
+    database = entry.get("database")
+    if fields is APP_FIELDS and isinstance(database, Mapping):
+        yield from _field_problems(f"{path}.database", database, DATABASE_FIELDS)
+
+
+def problems(name: str, entry: Any) -> tuple[Problem, ...]:
+    """Everything that is wrong with one entry of ``slipway_apps``."""
+    if not NAME.match(str(name)):
+        return (
+            Problem(
+                str(name),
+                str(name),
+                "a name of 1 to 23 lower-case letters, digits and underscores, the first a letter",
+                "rename the application",
+            ),
+        )
+    if not isinstance(entry, Mapping):
+        return (Problem(name, repr(entry), "a mapping", f"describe the application {name} as a mapping"),)
+    found = list(_field_problems(name, entry, APP_FIELDS))
+    kind = entry.get("kind", APP_FIELDS["kind"].default)
+    if kind in ("http", "websocket") and entry.get("port") is None:
+        found.append(Problem(f"{name}.port", "nothing", f"a port, as {kind} needs one", f"give {name}.port"))
+    if kind == "worker" and entry.get("port") is not None:
+        found.append(
+            Problem(
+                f"{name}.port", repr(entry["port"]), "no port for a worker", f"remove {name}.port, or change its kind"
+            )
+        )
+    instances = entry.get("instances", APP_FIELDS["instances"].default)
+    if entry.get("single_instance") is True and "instances" in entry and instances not in (1, MAX_INSTANCES):
+        found.append(
+            Problem(
+                f"{name}.instances",
+                repr(instances),
+                "1, since single_instance says that the program keeps its state in its memory",
+                "remove instances, or share the state (Redis pub/sub) and remove single_instance",
+            )
+        )
+    if (entry.get("artifact") is None) != (entry.get("release") is None):
+        lacking = "artifact" if entry.get("artifact") is None else "release"
+        found.append(Problem(f"{name}.{lacking}", "nothing", "release and artifact together", f"give {name}.{lacking}"))
+    return tuple(found)
+
+
+def _filled(entry: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, Any]:
+    return {key: field.default if entry.get(key) is None else entry[key] for key, field in fields.items()}
+
+
+def parse(name: str, entry: Mapping[str, Any]) -> Application:
+    """One valid entry as an :class:`Application`; call :func:`problems` first."""
+    spec = _filled(entry, APP_FIELDS)
+    spec["runtime"] = _filled(spec["runtime"] or {}, RUNTIME_FIELDS)
+    database: Database | None = None
+    if spec["database"]:
+        given = _filled(spec["database"] if isinstance(spec["database"], Mapping) else {}, DATABASE_FIELDS)
+        database = Database(given["name"] or name, name, tuple(given["extensions"]))
+    return Application(
+        name=name,
+        group=spec["group"],
+        kind=spec["kind"],
+        port=spec["port"],
+        instances=spec["instances"],
+        single_instance=spec["single_instance"],
+        database=database,
+        redis=spec["redis"],
+        spec=spec,
+    )

@@ -1,0 +1,119 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the inventory's groups and variables to the topology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .applications import parse
+from .model import Application, Endpoint, Host, RedisLayout, Topology
+
+POSTGRESQL_PORT = 5432
+REDIS_PORT = 6379
+CLUSTER_MASTERS_MIN = 3
+"""Redis Cluster needs three masters to elect a replacement for one."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What is read of the inventory: groups, a few variables of each host, and the global variables."""
+
+    groups: Mapping[str, Sequence[str]]
+    host_variables: Mapping[str, Mapping[str, Any]]
+    variables: Mapping[str, Any]
+
+
+HOST_VARIABLES = ("ansible_host", "slipway_address", "slipway_cores", "slipway_postgresql_role")
+GLOBAL_VARIABLES = (
+    "slipway_apps",
+    "slipway_coordination_host",
+    "slipway_postgresql_port",
+    "slipway_redis_mode",
+    "slipway_redis_port",
+    "slipway_redis_instances_per_host",
+    "slipway_redis_replicas",
+)
+OTHER_VARIABLES = (
+    "slipway_app_secrets",
+    "slipway_database_passwords",
+    "slipway_health_checks",
+    "slipway_redis_password",
+    "slipway_report_directory",
+    # Facts that the playbooks set.
+    "slipway_host",
+    "slipway_topology",
+)
+PUBLIC_VARIABLES = frozenset(HOST_VARIABLES + GLOBAL_VARIABLES + OTHER_VARIABLES)
+"""Every variable of the collection that no role's argument specification names."""
+
+
+def hosts_of(inventory: Inventory) -> dict[str, Host]:
+    """Every host of the inventory, by name."""
+    found = {}
+    for name in inventory.groups.get("all", ()):
+        values = inventory.host_variables.get(name, {})
+        address = values.get("slipway_address") or values.get("ansible_host") or name
+        cores = values.get("slipway_cores")
+        found[name] = Host(
+            name=name,
+            address=str(address),
+            groups=frozenset(group for group, names in inventory.groups.items() if name in names),
+            cores=None if cores is None else int(cores),
+        )
+    return found
+
+
+def postgresql_primary(inventory: Inventory) -> str | None:
+    """The declared primary: the only host of the group, or the one whose ``slipway_postgresql_role`` says so."""
+    names = list(inventory.groups.get("postgresql", ()))
+    if len(names) == 1:
+        return names[0]
+    declared = [
+        name for name in names if inventory.host_variables.get(name, {}).get("slipway_postgresql_role") == "primary"
+    ]
+    return declared[0] if len(declared) == 1 else None
+
+
+def redis_layout(inventory: Inventory, hosts: Mapping[str, Host]) -> RedisLayout | None:
+    """Where Redis runs: a cluster over three hosts or more unless told otherwise, else a single instance."""
+    names = list(inventory.groups.get("redis", ()))
+    if not names:
+        return None
+    values = inventory.variables
+    mode = values.get("slipway_redis_mode") or ("cluster" if len(names) >= CLUSTER_MASTERS_MIN else "single")
+    port = int(values.get("slipway_redis_port") or REDIS_PORT)
+    if mode == "single":
+        first = hosts[names[0]]
+        return RedisLayout("single", (Endpoint(first.name, first.address, port),), 0)
+    replicas = values.get("slipway_redis_replicas")
+    replicas = 1 if replicas is None else int(replicas)
+    each = int(values.get("slipway_redis_instances_per_host") or replicas + 1)
+    nodes = tuple(Endpoint(name, hosts[name].address, number) for number in range(port, port + each) for name in names)
+    return RedisLayout("cluster", nodes, replicas)
+
+
+def applications_of(inventory: Inventory) -> tuple[Application, ...]:
+    """The entries of ``slipway_apps``, in their order."""
+    return tuple(parse(name, entry) for name, entry in (inventory.variables.get("slipway_apps") or {}).items())
+
+
+def build(inventory: Inventory) -> Topology:
+    """The topology of a valid inventory; call :func:`validate.inventory_findings` first."""
+    hosts = hosts_of(inventory)
+    primary = postgresql_primary(inventory)
+    writer = None
+    if primary is not None:
+        port = int(inventory.variables.get("slipway_postgresql_port") or POSTGRESQL_PORT)
+        writer = Endpoint(primary, hosts[primary].address, port)
+    edges = list(inventory.groups.get("edge", ()))
+    return Topology(
+        hosts=hosts,
+        applications=applications_of(inventory),
+        postgresql_writer=writer,
+        # Replicas and a pooler will stand behind this address; applications need not know.
+        postgresql_reader=writer,
+        redis=redis_layout(inventory, hosts),
+        coordination_host=inventory.variables.get("slipway_coordination_host") or (edges[0] if edges else None),
+    )

@@ -1,0 +1,118 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The health checks that follow from the topology, for the host that runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .model import Application, Host, Topology
+
+Check = dict[str, Any]
+
+
+def health_checks(topology: Topology, host: Host, ca_file: str) -> list[Check]:
+    """Checks that `host` runs: of itself, of its services, and of what its applications depend on."""
+    found: list[Check] = [
+        {"type": "host", "name": "resources"},
+        {"type": "systemd", "name": "no failed units"},
+    ]
+    if "edge" in host.groups:
+        found += _edge(topology, host, ca_file)
+    found += _data(topology, host, ca_file)
+    for app in topology.applications:
+        found += _application(topology, app, host)
+    return found
+
+
+def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
+    found: list[Check] = [
+        {"type": "systemd", "name": "nginx", "unit": "nginx.service"},
+        {"type": "tls", "name": "certificate", "host": host.address, "port": 443, "ca_file": ca_file},
+    ]
+    for app in topology.applications:
+        if not app.is_served:
+            continue
+        # An exact name is asked for; a wildcard has no host of its own to ask.
+        named = [name for name in app.spec["server_names"] if not name.startswith("*")]
+        name = named[0] if named else host.address
+        found.append(
+            {
+                "type": "http",
+                "name": f"{app.name} through the edge",
+                "url": f"https://{name}{app.spec['readiness_path']}",
+                "connect_to": f"{host.address}:443",
+                "ca_file": ca_file,
+            }
+        )
+    return found
+
+
+def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:
+    found: list[Check] = []
+    writer = topology.postgresql_writer
+    if writer and writer.host == host.name:
+        found.append({"type": "systemd", "name": "postgresql", "unit": "postgresql.service"})
+        found += [
+            {
+                "type": "postgresql",
+                "name": f"database {app.database.name}",
+                "host": writer.address,
+                "port": writer.port,
+                "database": app.database.name,
+                "user": app.database.owner,
+                "application": app.name,
+                "ca_file": ca_file,
+                "writable": True,
+            }
+            for app in topology.applications
+            if app.database
+        ]
+    for node in topology.redis.nodes if topology.redis else ():
+        if node.host == host.name and topology.redis:
+            found.append(
+                {
+                    "type": "redis",
+                    "name": f"redis {node.port}",
+                    "host": node.address,
+                    "port": node.port,
+                    "cluster": topology.redis.mode == "cluster",
+                }
+            )
+    return found
+
+
+def _application(topology: Topology, app: Application, host: Host) -> list[Check]:
+    found: list[Check] = []
+    for instance in topology.instances_on(app, host):
+        found.append(
+            {
+                "type": "systemd",
+                "name": f"{app.name} {instance}",
+                "unit": f"slipway-{app.name}@{instance}.service",
+            }
+        )
+        if app.is_served:
+            found.append(
+                {
+                    "type": "http",
+                    "name": f"{app.name} {instance} ready",
+                    "url": f"http://{host.address}:{instance}{app.spec['readiness_path']}",
+                }
+            )
+    if found and app.database:
+        for role, endpoint in (("writer", topology.postgresql_writer), ("reader", topology.postgresql_reader)):
+            if endpoint:
+                found.append(
+                    {
+                        "type": "tcp",
+                        "name": f"{app.name} to the {role}",
+                        "host": endpoint.address,
+                        "port": endpoint.port,
+                    }
+                )
+    if found and app.redis and topology.redis:
+        found += [
+            {"type": "tcp", "name": f"{app.name} to redis {node.name}", "host": node.address, "port": node.port}
+            for node in topology.redis.nodes
+        ]
+    return found

@@ -1,0 +1,153 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one host's roles need to be told, as plain data without secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .checks import health_checks
+from .model import Application, Host, Topology
+
+CA_FILE = "/etc/slipway/tls/ca.crt"
+"""Where the role ``tls`` puts the authority that applications and checks trust."""
+
+
+def host_view(topology: Topology, name: str) -> dict[str, Any]:
+    """The topology as seen from one host."""
+    host = topology.hosts[name]
+    return {
+        "host": host.name,
+        "address": host.address,
+        "coordination_host": topology.coordination_host,
+        "services": _services(topology, host),
+        "memory_consumers": _memory_consumers(topology, host),
+        "tls_names": _tls_names(topology, host),
+        "edge": {"applications": [_served(topology, app) for app in topology.applications if app.is_served]},
+        "postgresql": _postgresql(topology, host),
+        "redis": _redis(topology, host),
+        "applications": [
+            _application(topology, app, host) for app in topology.applications if app.group in host.groups
+        ],
+        "health_checks": health_checks(topology, host, CA_FILE),
+    }
+
+
+def _services(topology: Topology, host: Host) -> list[str]:
+    found: list[str] = [group for group in ("edge", "postgresql", "redis") if group in host.groups]
+    return [*found, "app"] if any(app.group in host.groups for app in topology.applications) else found
+
+
+def _memory_consumers(topology: Topology, host: Host) -> list[dict[str, Any]]:
+    """What shares the host's memory, for the sizing of the budget."""
+    consumers: list[dict[str, Any]] = []
+    if "edge" in host.groups:
+        consumers.append({"name": "edge"})
+    if topology.postgresql_writer and topology.postgresql_writer.host == host.name:
+        consumers.append({"name": "postgresql"})
+    instances = len(_redis_ports(topology, host))
+    if instances:
+        consumers.append({"name": "redis", "instances": instances})
+    for app in topology.applications:
+        count = len(topology.instances_on(app, host))
+        if count:
+            consumers.append(
+                {"name": "app", "app": app.name, "instances": count, "limit_mb": app.spec["memory_limit_mb"]}
+            )
+    return consumers
+
+
+def _tls_names(topology: Topology, host: Host) -> list[str]:
+    """Names and addresses that the host's certificate has to carry."""
+    names = [host.name, host.address, "127.0.0.1", "localhost"]
+    if "edge" in host.groups:
+        for app in topology.applications:
+            names += app.spec["server_names"]
+    return list(dict.fromkeys(names))
+
+
+def _served(topology: Topology, app: Application) -> dict[str, Any]:
+    """An application as the role ``nginx`` takes it."""
+    spec = app.spec
+    return {
+        "name": app.name,
+        "kind": app.kind,
+        "server_names": list(spec["server_names"]),
+        "members": [
+            {"name": member.name, "address": member.address, "port": member.port} for member in topology.pool(app)
+        ],
+        "balance": "hash" if app.kind == "websocket" else "least",
+        "single_instance": app.single_instance,
+        "websocket_paths": list(spec["websocket_paths"]),
+        "static": list(spec["static"]),
+        "health_paths": list(spec["health_paths"]),
+        "read_timeout_seconds": spec["read_timeout_seconds"],
+        "body_max_mb": spec["body_max_mb"],
+    }
+
+
+def _postgresql(topology: Topology, host: Host) -> dict[str, Any] | None:
+    """Databases, and who may reach them, where this host is the writer."""
+    writer = topology.postgresql_writer
+    if writer is None or writer.host != host.name:
+        return None
+    users = [app for app in topology.applications if app.database]
+    return {
+        "port": writer.port,
+        "databases": [
+            {"name": app.database.name, "owner": app.database.owner, "extensions": list(app.database.extensions)}
+            for app in users
+            if app.database
+        ],
+        "clients": [
+            {"database": app.database.name, "user": app.database.owner, "address": f"{client.address}/32"}
+            for app in users
+            if app.database
+            # The writer's own address: its health check logs in as the application does.
+            for client in dict.fromkeys((*topology.members(app.group), host))
+        ],
+    }
+
+
+def _redis_ports(topology: Topology, host: Host) -> list[int]:
+    return [node.port for node in topology.redis.nodes if node.host == host.name] if topology.redis else []
+
+
+def _redis(topology: Topology, host: Host) -> dict[str, Any] | None:
+    """The host's Redis instances and the layout they belong to."""
+    ports = _redis_ports(topology, host)
+    if not topology.redis or not ports:
+        return None
+    layout = topology.redis
+    return {
+        "mode": layout.mode,
+        "ports": ports,
+        "nodes": [{"host": node.host, "address": node.address, "port": node.port} for node in layout.nodes],
+        "replicas": layout.replicas,
+        "coordinator": layout.nodes[0].host == host.name,
+    }
+
+
+def _application(topology: Topology, app: Application, host: Host) -> dict[str, Any]:
+    """An application as the role ``app`` takes it, with the endpoints that go into its environment."""
+    described = dict(app.spec)
+    writer, reader = topology.postgresql_writer, topology.postgresql_reader
+    described.update(
+        name=app.name,
+        instances=list(topology.instances_on(app, host)),
+        listen_address=host.address,
+        database=None
+        if not app.database or not writer or not reader
+        else {
+            "name": app.database.name,
+            "user": app.database.owner,
+            "writer": f"{writer.address}:{writer.port}",
+            "reader": f"{reader.address}:{reader.port}",
+        },
+        redis=None
+        if not app.redis or not topology.redis
+        else {
+            "mode": topology.redis.mode,
+            "nodes": [f"{node.address}:{node.port}" for node in topology.redis.nodes],
+        },
+    )
+    return described

@@ -1,0 +1,122 @@
+"""From an inventory to the topology: endpoints, pools, and who is told what."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.slipway.stack.plugins.module_utils.topology.build import build
+from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
+from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.topology.examples import SHOP, inventory
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_the_pool_covers_hosts_and_instances():
+    topology = build(inventory())
+    assert [member.name for member in topology.pool(topology.applications[0])] == [
+        "app1:3000",
+        "app1:3001",
+        "app2:3000",
+        "app2:3001",
+    ]
+
+
+def test_a_worker_has_numbers_instead_of_ports_and_no_place_at_the_edge():
+    topology = build(inventory())
+    assert host_view(topology, "app1")["applications"][1]["instances"] == [1]
+    assert [app["name"] for app in host_view(topology, "edge1")["edge"]["applications"]] == ["shop"]
+
+
+def test_redis_on_three_hosts_is_a_cluster_whose_first_instances_are_on_different_hosts():
+    view = host_view(build(inventory()), "data2")
+    assert view["redis"]["mode"] == "cluster"
+    assert view["redis"]["ports"] == [6379, 6380]
+    assert [node["host"] for node in view["redis"]["nodes"][:3]] == ["data1", "data2", "data3"]
+
+
+def test_redis_on_one_host_is_single():
+    topology = build(inventory(groups={"edge": ["one"], "shop": ["one"], "postgresql": ["one"], "redis": ["one"]}))
+    assert host_view(topology, "one")["redis"]["mode"] == "single"
+
+
+def test_only_the_writer_is_told_about_databases_and_only_application_hosts_may_reach_it():
+    topology = build(inventory())
+    assert host_view(topology, "data2")["postgresql"] is None
+    clients = host_view(topology, "data1")["postgresql"]["clients"]
+    assert {client["address"] for client in clients} == {"10.0.0.2/32", "10.0.0.3/32", "10.0.0.4/32"}
+
+
+def test_an_application_is_told_its_endpoints_and_no_secret():
+    shop = host_view(build(inventory()), "app1")["applications"][0]
+    assert shop["database"] == {
+        "name": "shop",
+        "user": "shop",
+        "writer": "10.0.0.4:5432",
+        "reader": "10.0.0.4:5432",
+    }
+    assert len(shop["redis"]["nodes"]) == 6
+    assert "password" not in str(shop)
+
+
+def test_slipway_address_wins_over_ansible_host():
+    topology = build(inventory(host_variables={"app1": {"slipway_address": "192.0.2.9"}}))
+    assert topology.hosts["app1"].address == "192.0.2.9"
+
+
+def test_max_means_one_instance_per_core():
+    topology = build(
+        inventory(
+            {"shop": {**SHOP, "instances": "max"}},
+            host_variables={"app1": {"slipway_cores": 3}, "app2": {"slipway_cores": 1}},
+        )
+    )
+    assert [member.name for member in topology.pool(topology.applications[0])] == [
+        "app1:3000",
+        "app1:3001",
+        "app1:3002",
+        "app2:3000",
+    ]
+
+
+def test_max_without_cores_names_the_host_and_the_way_out():
+    topology = build(inventory({"shop": {**SHOP, "instances": "max"}}))
+    with pytest.raises(TopologyError, match=r"slipway_apps\.shop\.instances.*app1.*slipway_cores"):
+        topology.pool(topology.applications[0])
+
+
+def test_a_single_instance_program_is_one_process_in_the_whole_fleet():
+    topology = build(inventory({"shop": {**SHOP, "instances": "max", "single_instance": True}}))
+    assert [member.name for member in topology.pool(topology.applications[0])] == ["app1:3000"]
+
+
+def test_everything_on_one_host():
+    view = host_view(
+        build(inventory(groups={"edge": ["one"], "shop": ["one"], "postgresql": ["one"], "redis": ["one"]})), "one"
+    )
+    assert view["services"] == ["edge", "postgresql", "redis", "app"]
+    assert {consumer["name"] for consumer in view["memory_consumers"]} == {"edge", "postgresql", "redis", "app"}
+    assert "shop.example.org" in view["tls_names"]
+
+
+def test_the_view_of_every_host_has_the_same_keys():
+    topology = build(inventory())
+    assert len({tuple(host_view(topology, name)) for name in topology.hosts}) == 1
+
+
+def test_checks_ask_for_each_instance_where_it_runs():
+    checks = host_view(build(inventory()), "app2")["health_checks"]
+    units = [check["unit"] for check in checks if check["type"] == "systemd" and "unit" in check]
+    assert units == ["slipway-shop@3000.service", "slipway-shop@3001.service", "slipway-mailer@1.service"]
+    assert {check["name"] for check in checks if check["type"] == "tcp"} >= {"shop to the writer", "shop to the reader"}
+
+
+@given(
+    instances=st.integers(1, 64),
+    hosts=st.integers(1, 20),
+    port=st.integers(1024, 60000),
+)
+def test_a_pool_has_every_member_once(instances, hosts, port):
+    names = [f"h{index}" for index in range(hosts)]
+    topology = build(inventory({"shop": {**SHOP, "instances": instances, "port": port}}, {"shop": names}))
+    members = [(member.host, member.port) for member in topology.pool(topology.applications[0])]
+    assert len(members) == len(set(members)) == instances * hosts

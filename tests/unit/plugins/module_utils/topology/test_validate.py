@@ -1,0 +1,122 @@
+"""What is refused, and in which words."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.slipway.stack.plugins.module_utils.topology.validate import inventory_findings, near_misses
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.topology.examples import MAILER, SHOP, inventory
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_a_sound_inventory_has_no_findings():
+    assert inventory_findings(inventory()) == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "variable", "words"),
+    [
+        ({**SHOP, "memory_limit": 5}, "slipway_apps.shop.memory_limit", "memory_limit_mb"),
+        ({**SHOP, "portt": 5}, "slipway_apps.shop.portt", "write port"),
+        ({**SHOP, "port": 0}, "slipway_apps.shop.port", "1 to 65535"),
+        ({**SHOP, "port": 70000}, "slipway_apps.shop.port", "70000"),
+        ({**SHOP, "port": "3000"}, "slipway_apps.shop.port", "'3000'"),
+        ({**SHOP, "port": True}, "slipway_apps.shop.port", "True"),
+        ({**SHOP, "kind": "web"}, "slipway_apps.shop.kind", "http, websocket or worker"),
+        ({**SHOP, "instances": 0}, "slipway_apps.shop.instances", "max"),
+        ({**SHOP, "instances": 4, "single_instance": True}, "slipway_apps.shop.instances", "pub/sub"),
+        ({**SHOP, "group": "nobody"}, "slipway_apps.shop.group", "not a group of the inventory"),
+        ({**SHOP, "group": "edge"}, "slipway_apps.shop.group", "own"),
+        ({**SHOP, "release": "../../etc", "artifact": "x"}, "slipway_apps.shop.release", "../../etc"),
+        ({**SHOP, "release": "r1"}, "slipway_apps.shop.artifact", "together"),
+        ({**SHOP, "runtime": {"nam": "node"}}, "slipway_apps.shop.runtime.nam", "write name"),
+        ({**SHOP, "database": {"extension": []}}, "slipway_apps.shop.database.extension", "extensions"),
+        ({**SHOP, "static": [{"path": "x"}]}, "slipway_apps.shop.static[0].path", "starts with /"),
+        ({**MAILER, "port": 5}, "slipway_apps.shop.port", "worker"),
+        ({"kind": "worker", "command": ["x"]}, "slipway_apps.shop.group", "nothing"),
+        ("shop", "slipway_apps.shop", "mapping"),
+    ],
+)
+def test_a_bad_application_is_refused_by_name(entry, variable, words):
+    found = [finding for finding in inventory_findings(inventory({"shop": entry})) if finding.variable == variable]
+    assert len(found) == 1
+    assert words in f"{found[0].received} {found[0].expected} {found[0].fix}"
+
+
+def test_an_empty_group_is_refused():
+    groups = {"edge": ["e"], "shop": [], "postgresql": ["d"], "redis": ["d"]}
+    (finding,) = inventory_findings(inventory({"shop": SHOP}, groups))
+    assert (finding.variable, finding.received) == ("slipway_apps.shop.group", "shop (has no hosts)")
+
+
+def test_two_applications_on_one_port_of_a_host():
+    (finding,) = {
+        (found.variable, found.received)
+        for found in inventory_findings(inventory({"shop": SHOP, "blog": {**SHOP, "port": 3001}}))
+    }
+    assert finding == ("slipway_apps.blog.port", "3001")
+
+
+def test_instances_beyond_the_last_port():
+    found = inventory_findings(inventory({"shop": {**SHOP, "port": 65535}}))
+    assert {(finding.host, finding.received) for finding in found} == {("app1", "65536"), ("app2", "65536")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"groups": {"shop": ["a"], "postgresql": ["d"], "redis": ["d"]}}, "groups.edge"),
+        ({"groups": {"edge": ["e"], "shop": ["a"], "redis": ["d"]}}, "groups.postgresql"),
+        ({"groups": {"edge": ["e"], "shop": ["a"], "postgresql": ["d"]}}, "groups.redis"),
+        (
+            {"groups": {"edge": ["e"], "shop": ["a"], "postgresql": ["d", "f"], "redis": ["d"]}},
+            "slipway_postgresql_role",
+        ),
+        ({"slipway_redis_mode": "sentinel"}, "slipway_redis_mode"),
+        ({"slipway_redis_mode": "cluster", "slipway_redis_instances_per_host": 1}, "groups.redis"),
+        ({"slipway_coordination_host": "nobody"}, "slipway_coordination_host"),
+        ({"host_variables": {"app1": {"slipway_cores": "many"}}}, "slipway_cores"),
+    ],
+)
+def test_services_that_cannot_be_provided(changes, variable):
+    assert [finding.variable for finding in inventory_findings(inventory(**changes))] == [variable]
+
+
+KNOWN = frozenset({"slipway_apps", "nginx_worker_connections", "postgresql_memory_mb"})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("slipway_app", "slipway_apps"),
+        ("slipway_asp", "slipway_apps"),
+        ("nginx_worker_conections", "nginx_worker_connections"),
+        ("postgresql_memory_gb", "postgresql_memory_mb"),
+    ],
+)
+def test_a_slip_is_named_with_its_host(name, meant):
+    (finding,) = near_misses({"app1": [name]}, KNOWN)
+    assert (finding.host, finding.variable) == ("app1", name)
+    assert meant in finding.fix
+
+
+@pytest.mark.parametrize(
+    "name", ["slipway_apps", "slipway_owner_team", "nginx_vhosts", "__slipway_apps", "ansible_app"]
+)
+def test_own_variables_of_the_user_are_allowed(name):
+    assert list(near_misses({"app1": [name]}, KNOWN)) == []
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+            max_leaves=8,
+        ),
+        max_size=4,
+    )
+)
+def test_any_rubbish_is_a_finding_and_never_a_crash(entry):
+    assert inventory_findings(inventory({"shop": entry}))
