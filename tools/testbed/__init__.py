@@ -1,0 +1,1 @@
+"""Systemd hosts in containers, made for tests and thrown away after them."""

@@ -1,0 +1,52 @@
+"""The command line: ``python tools/testbed up FLEET_FILE``, ``down NAME``, ``list``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import bed, fleet
+from .errors import TestbedError
+from .state import fleet_folder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "up":
+            wanted = fleet.load(options.fleet_file)
+            bed.up(wanted, (options.inventory or fleet_folder(wanted.name) / "inventory.yml").resolve())
+        elif options.command == "down":
+            bed.down(None if options.all else options.name, options.purge)
+        else:
+            print("\n".join(bed.listing()))
+    except TestbedError as error:
+        print(f"testbed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="testbed", description="Systemd hosts in containers, for tests.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    up = commands.add_parser("up", help="make the hosts of a fleet file, or what is missing of them")
+    up.add_argument("fleet_file", type=Path, metavar="FLEET_FILE")
+    up.add_argument(
+        "--inventory",
+        type=Path,
+        metavar="PATH",
+        help="where to write the inventory (default: build/testbed/NAME/inventory.yml)",
+    )
+
+    down = commands.add_parser("down", help="remove a fleet")
+    which = down.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", nargs="?", metavar="NAME", help="the fleet's name, as in its fleet file")
+    which.add_argument("--all", action="store_true", help="remove every fleet")
+    down.add_argument("--purge", action="store_true", help="remove images and cached packages too; only with --all")
+
+    commands.add_parser("list", help="list the hosts of all fleets")
+    return parser
