@@ -1,0 +1,94 @@
+# `make help` lists what there is. Everything is made under .venv and build; nothing is installed elsewhere,
+# but for the Docker Engine where a Debian or Ubuntu machine has none.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)/build/collections
+export MYPYPATH := build/collections
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+TESTBED := python tools/testbed
+DEMO_ADDRESSES := inventories/demo/addresses.yml
+SINGLE_ADDRESSES := inventories/single_server/addresses.yml
+
+.PHONY: help setup demo destroy test test-all lint unit sanity integration molecule journey single faults bench compat
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
+	@echo "  one of them:             make molecule SCENARIO=nginx   make faults FAULT=killed_instance   make bench BENCH=site"
+
+setup: $(VENV)/.ready ## the controller: Ansible, its collections, this one linked beside them
+
+$(VENV)/.ready: requirements.txt tests/requirements.txt requirements.yml tools/link_collections.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; give one with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv does not work here: apt-get install python3-venv"; exit 1; }
+	@echo "setup: installing the controller into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
+	@$(BIN)/python tools/link_collections.py build/collections
+	@touch $@
+
+demo: setup ## six servers, the whole stack on them, and a shop to look at
+	@$(TESTBED) up tools/testbed/fleets/demo.yml --inventory $(DEMO_ADDRESSES)
+	@python examples/build.py
+	@ansible-playbook slipway.stack.site
+	@ansible-playbook slipway.stack.verify
+	@ansible-playbook slipway.stack.status
+	@python tools/demo_summary.py
+
+destroy: setup ## remove all that demo made
+	@$(TESTBED) down demo
+	@rm -rf inventories/demo/.secrets inventories/demo/tls
+
+test: lint unit sanity integration molecule single journey faults ## what has to pass before a change lands
+	@$(TESTBED) down --all
+
+test-all: test compat ## everything: also the other ansible-core, and the benches
+	@$(MAKE) bench
+
+lint: setup ## yamllint, ansible-lint (production), ruff, mypy on the cores, changelog fragments
+	@yamllint --strict .
+	@ruff check .
+	@ruff format --check .
+	@mypy build/collections/ansible_collections/slipway/stack/plugins/module_utils
+	@ansible-lint --offline --profile production
+	@antsibull-changelog lint
+
+unit: setup ## cores: tables and properties
+	@pytest -n 2 tests/unit
+
+sanity: setup ## ansible-test sanity, on a copy of the tree where ansible-test wants it
+	@tools/sanity.sh
+
+integration: setup ## each module on a real host
+	@$(TESTBED) up tools/testbed/fleets/integration.yml
+	@ansible-playbook -i build/testbed/integration/inventory.yml tests/integration/run.yml
+	@$(TESTBED) down integration
+
+molecule: setup ## each role on Debian 13 and 12 (SCENARIO=nginx: one)
+	@tools/molecule.sh $(SCENARIO)
+
+single: setup ## everything on one server
+	@$(TESTBED) up tools/testbed/fleets/single_server.yml --inventory $(SINGLE_ADDRESSES)
+	@python examples/build.py
+	@pytest tests/journey/single_server.py
+	@$(TESTBED) down single_server
+
+journey: demo ## the demo, as a user goes through it: again, in check mode, with requests, with bad inputs
+	@pytest tests/journey/demo.py tests/journey/bad_inputs.py
+
+faults: setup ## kill, cut, fill, on the demo (FAULT=killed_instance: one)
+	@pytest -s $(if $(FAULT),tests/faults/$(FAULT).py,tests/faults)
+
+bench: setup ## measure (BENCH=site: one)
+	@for bench in $(if $(BENCH),$(BENCH),$(basename $(notdir $(wildcard tests/bench/*.py)))); do python tests/bench/$$bench.py; done
+
+# The interpreter of the other ansible-core: 2.21 needs Python 3.12 or newer.
+OTHER_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.1[23]*/bin/python3) $(shell command -v python3.13 python3.12))
+compat: ## cores, sanity, modules and the single server with ansible-core 2.21
+	@test -n "$(OTHER_PYTHON)" || { echo "no Python 3.12 or newer found; give one with OTHER_PYTHON=..."; exit 1; }
+	@$(MAKE) unit sanity integration single PYTHON=$(OTHER_PYTHON) VENV=.venv-other

@@ -1,0 +1,14 @@
+"""Stands in for the get-pip script that ansible-test downloads: installs pip from this Python's own wheels.
+
+Called with the packages to install; what pip itself does not know of the arguments is left out.
+"""
+
+from __future__ import annotations
+
+import ensurepip
+import subprocess
+import sys
+
+ensurepip.bootstrap()
+arguments = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *arguments], check=False).returncode)
