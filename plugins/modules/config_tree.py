@@ -111,20 +111,18 @@ options:
         type: list
         elements: str
         required: true
+extends_documentation_fragment:
+  - slipway.stack.attributes
+  - slipway.stack.attributes.action
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying target.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
   platform:
-    platforms: posix
     support: full
-    description: Target operating systems the module works on.
   action:
     support: full
-    description: Indicates this has a corresponding action plugin, so parts of it run on the controller.
 author:
   - slipway.stack founders (@slipway)
 """

@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
 import posixpath
-import pwd
 import re
 import stat
 import subprocess
@@ -22,6 +20,7 @@ from functools import partial
 from secrets import token_hex
 from shutil import rmtree
 
+from ..accounts import group_id, group_name, unknown_accounts, user_id, user_name
 from .model import ABSENT, Attributes, Found, State, Tree, TreeError, parents
 from .plan import IMPLICIT_DIRECTORY, MakeDirectory, Remove, SetAttributes, Step, WriteFile
 
@@ -32,53 +31,16 @@ CHECK_SECONDS = 60
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.slipway-(new|old)-[A-Za-z0-9_]{8}\Z")
 
 
-def _owner_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
-def _uid(owner: str) -> int:
-    try:
-        return pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        if owner.isdigit():
-            return int(owner)
-        raise
-
-
-def _gid(group: str) -> int:
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        if group.isdigit():
-            return int(group)
-        raise
-
-
 def resolve(tree: Tree) -> tuple[Tree, tuple[str, ...]]:
     """Return the tree with numbers as owners replaced by names, and a finding for each user or group not known here."""
     findings: list[str] = []
 
     def known(path: str, wanted: Attributes) -> Attributes:
-        owner, group = wanted.owner, wanted.group
-        try:
-            owner = _owner_name(_uid(owner))
-        except KeyError:
-            findings.append(f"{path}: its owner {owner!r} is not a user of this host; create the user first")
-        try:
-            group = _group_name(_gid(group))
-        except KeyError:
-            findings.append(f"{path}: its group {group!r} is not a group of this host; create the group first")
-        return Attributes(wanted.mode, owner, group)
+        unknown = unknown_accounts(path, wanted.owner, wanted.group)
+        findings.extend(unknown)
+        if unknown:
+            return wanted
+        return Attributes(wanted.mode, user_name(user_id(wanted.owner)), group_name(group_id(wanted.group)))
 
     files = tuple(replace(file, attributes=known(file.dest, file.attributes)) for file in tree.files)
     directories = tuple(replace(item, attributes=known(item.path, item.attributes)) for item in tree.directories)
@@ -86,7 +48,7 @@ def resolve(tree: Tree) -> tuple[Tree, tuple[str, ...]]:
 
 
 def _attributes(status: os.stat_result) -> Attributes:
-    return Attributes(stat.S_IMODE(status.st_mode), _owner_name(status.st_uid), _group_name(status.st_gid))
+    return Attributes(stat.S_IMODE(status.st_mode), user_name(status.st_uid), group_name(status.st_gid))
 
 
 def _read_path(path: str, *, follow: bool, with_content: bool = False) -> Found:
@@ -144,7 +106,7 @@ def _leftovers(tree: Tree) -> Iterator[str]:
 
 
 def _own(path: str, wanted: Attributes) -> None:
-    os.chown(path, _uid(wanted.owner), _gid(wanted.group), follow_symlinks=False)
+    os.chown(path, user_id(wanted.owner), group_id(wanted.group), follow_symlinks=False)
     # After chown, which clears set-user-id bits.
     os.chmod(path, wanted.mode)
 
@@ -160,18 +122,10 @@ def _write_new(path: str, content: bytes, wanted: Attributes) -> None:
 
 
 def _own_for_stage(wanted: Attributes) -> Attributes:
-    """Return ``wanted`` with this process's user or group where the wanted one cannot be given (yet)."""
-    owner, group = wanted.owner, wanted.group
-    for_root = os.geteuid() == 0
-    try:
-        owner = owner if for_root and _uid(owner) >= 0 else _owner_name(os.geteuid())
-    except KeyError:
-        owner = _owner_name(os.geteuid())
-    try:
-        group = group if for_root and _gid(group) >= 0 else _group_name(os.getegid())
-    except KeyError:
-        group = _group_name(os.getegid())
-    return Attributes(wanted.mode, owner, group)
+    """Return ``wanted``, or this process's user and group where the wanted ones cannot be given (yet)."""
+    if os.geteuid() == 0 and not unknown_accounts("", wanted.owner, wanted.group):
+        return wanted
+    return Attributes(wanted.mode, user_name(os.geteuid()), group_name(os.getegid()))
 
 
 @contextmanager

@@ -1,0 +1,333 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The releases of one application on this machine: read them, unpack an archive, move the link, remove."""
+
+# System calls by their names, with the flags that matter here, which pathlib does not offer.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH105, PTH108, PTH112, PTH114, PTH115, PTH118, PTH120, PTH208, PTH211
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import lzma
+import os
+import re
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import IO, Any
+
+from ..accounts import group_id, user_id
+from .release import (
+    RECORD_NAME,
+    RELEASE_ID,
+    Activate,
+    Clean,
+    ReleaseError,
+    State,
+    Step,
+    Store,
+    Stored,
+    check_member,
+    member_mode,
+    parse_record,
+    render_record,
+)
+
+RELEASES = "releases"
+CURRENT = "current"
+STATE_NAME = ".slipway-state.json"
+DEBRIS = re.compile(r"\.(.+\.(partial|removing)|(current|slipway-state\.json)\.[0-9a-f]{8})\Z")
+ARCHIVE_ERRORS = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
+
+
+def read(root: str) -> State:
+    """Return what is stored below ``root``; nothing when it is not there.
+
+    Raises:
+        ReleaseError: when ``current`` is something else than a link to one of the releases.
+    """
+    folder = os.path.join(root, RELEASES)
+    stored: list[Stored] = []
+    foreign: list[str] = []
+    debris: list[str] = []
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        if DEBRIS.match(name):
+            debris.append(path)
+        elif (record := _record(path)) is not None and record.release == name:
+            stored.append(record)
+        else:
+            foreign.append(name)
+    debris += [os.path.join(root, name) for name in _names(root) if DEBRIS.match(name)]
+    state = State(tuple(stored), debris=tuple(debris), foreign=tuple(foreign))
+    current = _current(root)
+    previous = _previous(root)
+    if current is not None and state.find(current) is None and current in foreign:
+        raise ReleaseError(f"{root}/{CURRENT} points to {current}, which was not stored by this module; move it away")
+    # A link to a release that is gone serves nobody: as if there were none.
+    current = current if current is not None and state.find(current) else None
+    known = previous is not None and previous != current and state.find(previous) is not None
+    return State(state.stored, current, previous if known else None, state.debris, state.foreign)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError as error:
+        raise ReleaseError(f"{folder} is not a directory; move it away first") from error
+
+
+def _record(path: str) -> Stored | None:
+    try:
+        with open(os.path.join(path, RECORD_NAME), encoding="utf-8") as stream:
+            return parse_record(stream.read())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+def _current(root: str) -> str | None:
+    path = os.path.join(root, CURRENT)
+    if not os.path.lexists(path):
+        return None
+    folder, _slash, release = os.readlink(path).rpartition("/") if os.path.islink(path) else ("", "", "")
+    if folder not in (RELEASES, os.path.join(root, RELEASES)) or not RELEASE_ID.match(release):
+        raise ReleaseError(f"{path} is not a link to one of the releases below {root}; move it away first")
+    return release
+
+
+def _previous(root: str) -> str | None:
+    path = os.path.join(root, STATE_NAME)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            previous = json.load(stream)["previous"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(f"{path} cannot be read ({error}); it should look like {{'previous': null}}") from error
+    return previous if isinstance(previous, str) else None
+
+
+@contextmanager
+def locked(root: str, owner: str, group: str) -> Iterator[None]:
+    """Create ``root`` if need be, and hold it against other runs on this host.
+
+    Raises:
+        ReleaseError: when another run holds it.
+    """
+    _make_directory(root, owner, group)
+    _make_directory(os.path.join(root, RELEASES), owner, group)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ReleaseError(
+                f"{root} is being changed by another run on this host; try again when it ended"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_directory(path: str, owner: str, group: str) -> None:
+    """Create a directory with mode 0755 whatever the umask is, and those above it for root; leave one that is there."""
+    if os.path.isdir(path):
+        return
+    _make_directory(os.path.dirname(path), "root", "root")
+    os.mkdir(path)
+    os.chown(path, user_id(owner), group_id(group))
+    os.chmod(path, 0o755)
+
+
+def opened_archive(src: str, sha256: str) -> IO[bytes]:
+    """Open an archive whose content has the checksum ``sha256``; what is then read is what was summed.
+
+    Raises:
+        FileNotFoundError: when there is no file ``src``.
+        ReleaseError: naming the checksum received and the one wanted.
+    """
+    stream = open(src, "rb")  # noqa: SIM115
+    digest = hashlib.sha256()
+    for block in iter(lambda: stream.read(1 << 20), b""):
+        digest.update(block)
+    if digest.hexdigest() != sha256:
+        stream.close()
+        raise ReleaseError(
+            f"src: {src} has the SHA-256 checksum {digest.hexdigest()}, but {sha256} was expected; it is damaged or"
+            " another file: copy it again, or correct sha256"
+        )
+    stream.seek(0)
+    return stream
+
+
+def apply(root: str, steps: Sequence[Step], archive: IO[bytes] | None, owner: str, group: str, now: int) -> None:
+    """Do the steps. Every one is complete or, after an interruption, debris that the next run cleans.
+
+    Raises:
+        ReleaseError: when the archive is not a tar archive that may be unpacked; nothing of it is left then.
+    """
+    for step in steps:
+        if isinstance(step, Clean):
+            _remove(step.path)
+        elif isinstance(step, Store):
+            if archive is None:
+                raise ReleaseError(f"release {step.release} is not stored on this host and there is no archive of it")
+            _store(root, Stored(step.release, step.sha256, step.sequence, now), archive, owner, group)
+        elif isinstance(step, Activate):
+            _activate(root, step)
+        else:
+            path = os.path.join(root, RELEASES, step.release)
+            going = os.path.join(root, RELEASES, f".{step.release}.removing")
+            # Gone for readers at once, and never found half removed by a later run.
+            os.rename(path, going)
+            _remove(going)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _store(root: str, stored: Stored, archive: IO[bytes], owner: str, group: str) -> None:
+    folder = os.path.join(root, RELEASES)
+    partial = os.path.join(folder, f".{stored.release}.partial")
+    try:
+        os.mkdir(partial, 0o755)
+        unpack(archive, partial)
+        _write(os.path.join(partial, RECORD_NAME), render_record(stored))
+        _give(partial, user_id(owner), group_id(group))
+        # Thousands of files: one sync of everything is far quicker than one of each.
+        os.sync()
+        os.rename(partial, os.path.join(folder, stored.release))
+        _sync(folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(partial)
+        raise
+
+
+def unpack(archive: IO[bytes], folder: str) -> None:
+    """Unpack a tar archive (plain or compressed with gzip, bzip2 or xz) into the empty ``folder``.
+
+    The members are written here rather than by tarfile, whose safe filter the Python of Debian 12 may not have.
+
+    Raises:
+        ReleaseError: when it is no such archive, is damaged, or has a member that a release must not have.
+    """
+    try:
+        with tarfile.open(fileobj=archive, mode="r:*") as tar:
+            links: set[str] = set()
+            for member in tar:
+                _unpack_member(tar, member, folder, links)
+    except FileNotFoundError as error:
+        raise ReleaseError(
+            f"the archive has a hard link to a member that is not before it: {error.filename}"
+        ) from error
+    except ARCHIVE_ERRORS as error:
+        raise ReleaseError(f"src: is not a whole tar archive (plain, gzip, bzip2 or xz): {error}") from error
+    top = os.path.realpath(folder)
+    for link in links:
+        # A chain of links can lead out although each looks harmless.
+        if not (os.path.realpath(os.path.join(folder, link)) + "/").startswith(top + "/"):
+            raise ReleaseError(f"the archive's member {link!r} is a link that leads outside the release")
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    tests = {
+        "file": member.isreg(),
+        "directory": member.isdir(),
+        "symlink": member.issym(),
+        "hardlink": member.islnk(),
+    }
+    return next((kind for kind, holds in tests.items() if holds), "other")
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str, links: set[str]) -> None:
+    kind = _kind(member)
+    place = check_member(member.name, kind, member.linkname)
+    if not place:
+        return
+    parts = place.split("/")
+    above = {"/".join(parts[:count]) for count in range(1, len(parts))}
+    if above & links or (kind == "directory" and place in links):
+        raise ReleaseError(f"the archive's member {member.name!r} would be written through a link")
+    path = os.path.join(folder, place)
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    try:
+        if kind == "directory":
+            os.makedirs(path, 0o755, exist_ok=True)
+        elif kind == "symlink":
+            os.symlink(member.linkname, path)
+            links.add(place)
+        elif kind == "hardlink":
+            os.link(os.path.join(folder, _unlinked(member, links)), path, follow_symlinks=False)
+        else:
+            _unpack_file(tar, member, path)
+    except FileExistsError as error:
+        raise ReleaseError(f"the archive has the member {member.name!r} twice") from error
+    except NotADirectoryError as error:
+        raise ReleaseError(f"the archive has the member {member.name!r} below a file") from error
+
+
+def _unlinked(member: tarfile.TarInfo, links: set[str]) -> str:
+    """Return the place of the file that a hard link names, which is reached through no symbolic link."""
+    place = check_member(member.linkname, "file")
+    parts = place.split("/")
+    if {"/".join(parts[:count]) for count in range(1, len(parts) + 1)} & links:
+        raise ReleaseError(f"the archive's member {member.name!r} is a hard link through a symbolic link")
+    return place
+
+
+def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    source: Any = tar.extractfile(member)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "wb") as stream:
+        shutil.copyfileobj(source, stream, 1 << 20)
+        os.fchmod(stream.fileno(), member_mode(member.mode, directory=False))
+
+
+def _give(top: str, uid: int, gid: int) -> None:
+    """Give the tree its owner and group, and its directories the mode 0755 whatever the umask is."""
+    for folder, directories, names in os.walk(top):
+        os.chown(folder, uid, gid)
+        os.chmod(folder, member_mode(0, directory=True))
+        for name in (*names, *(entry for entry in directories if os.path.islink(os.path.join(folder, entry)))):
+            os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
+
+
+def _activate(root: str, step: Activate) -> None:
+    """Record what was current, then move the link: cut off in between, the record names the release still current."""
+    if step.previous is not None:
+        state_path = os.path.join(root, STATE_NAME)
+        new_state = f"{state_path}.{token_hex(4)}"
+        _write(new_state, json.dumps({"previous": step.previous}) + "\n")
+        os.replace(new_state, state_path)
+    new = os.path.join(root, f".{CURRENT}.{token_hex(4)}")
+    os.symlink(os.path.join(RELEASES, step.release), new)
+    os.replace(new, os.path.join(root, CURRENT))
+    _sync(root)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fchmod(stream.fileno(), 0o644)
+        os.fsync(stream.fileno())
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
