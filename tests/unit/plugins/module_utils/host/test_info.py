@@ -46,6 +46,7 @@ MOUNTINFO = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 28 22 8:1 /etc/hosts /etc/hosts rw - ext4 /dev/sda1 rw
 """
 FILESYSTEMS = "nodev\tproc\nnodev\ttmpfs\nnodev\tnfs4\nnodev\toverlay\n\text4\n\txfs\n\tsquashfs\n"
+ROOM = {"total_mb": 100, "free_mb": 40, "free_percent": 44.4}
 
 
 @dataclass
@@ -132,9 +133,7 @@ def test_a_whole_host() -> None:
         "container": False,
         "python": "3.13.5",
         "epoch": 1790000000.5,
-        "filesystems": dict.fromkeys(
-            ("/", "/var/lib/my data", "/mnt/nas"), {"total_mb": 100, "free_mb": 40, "free_percent": 44.4}
-        ),
+        "filesystems": {"/": ROOM, "/var/lib/my data": ROOM, "/mnt/nas": ROOM},
         "rotational": True,
         "listeners": [
             {"address": "0.0.0.0", "port": 22, "process": "sshd", "unit": "ssh.service"},
