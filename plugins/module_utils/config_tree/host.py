@@ -235,6 +235,8 @@ def apply(steps: Sequence[Step]) -> None:
                 os.rename(step.path, old)
                 undo.append(partial(os.replace, old, step.path))
                 obsolete.append(old)
+        for directory in {posixpath.dirname(path) for path in (*new, *obsolete)}:
+            _sync_directory(directory)
     except OSError as error:
         stuck = _undo(undo)
         raise TreeError(
@@ -244,9 +246,9 @@ def apply(steps: Sequence[Step]) -> None:
         _undo(undo)
         raise
     for path in obsolete:
-        os.unlink(path)
-    for directory in {posixpath.dirname(path) for path in (*new, *obsolete)}:
-        _sync_directory(directory)
+        # Everything is in place; what cannot be removed now, the next run removes.
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _prepare(steps: Sequence[Step], undo: list[Callable[[], None]]) -> dict[str, str]:
@@ -273,9 +275,15 @@ def _swap_in(new: str, step: WriteFile, undo: list[Callable[[], None]], obsolete
         old = _beside(dest, "old")
         # A second name for the old file: going back needs no disk space, and dest is never missing.
         os.link(dest, old, follow_symlinks=False)
-        undo.append(partial(os.replace, old, dest))
+        undo.append(partial(_put_back, old, dest))
         obsolete.append(old)
     os.replace(new, dest)
+
+
+def _put_back(old: str, dest: str) -> None:
+    os.replace(old, dest)
+    # Renaming a file to another name of the same file does nothing.
+    _discard(old)
 
 
 def _discard(path: str) -> None:

@@ -33,7 +33,7 @@ class WantedFile:
     """A regular file with exactly this content. A ``secret`` file's content never leaves the host."""
 
     dest: str
-    content: bytes
+    content: bytes = field(repr=False)
     attributes: Attributes
     secret: bool = False
 
