@@ -148,16 +148,13 @@ def parse_record(text: str) -> Stored:
     """Return the release that a record describes.
 
     Raises:
-        ValueError: when the text is not a record.
+        ReleaseError: when the text is not a record.
     """
-    raw = json.loads(text)
-    if not isinstance(raw, dict):
-        raise ValueError("not a release record")
     try:
-        found = Stored(str(raw["id"]), str(raw["sha256"]), int(raw["sequence"]), int(raw["stored_at"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a release record: {error}") from error
-    return found
+        raw = json.loads(text)
+        return Stored(str(raw["id"]), str(raw["sha256"]), int(raw["sequence"]), int(raw["stored_at"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(f"not a release record: {error}") from error
 
 
 def render_record(stored: Stored) -> str:

@@ -88,7 +88,7 @@ def _record(path: str) -> Stored | None:
     try:
         with open(os.path.join(path, RECORD_NAME), encoding="utf-8") as stream:
             return parse_record(stream.read())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ReleaseError):
         return None
 
 
@@ -261,8 +261,8 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str, l
     if above & links or (kind == "directory" and place in links):
         raise ReleaseError(f"the archive's member {member.name!r} would be written through a link")
     path = os.path.join(folder, place)
-    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     try:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         if kind == "directory":
             os.makedirs(path, 0o755, exist_ok=True)
         elif kind == "symlink":
@@ -272,10 +272,8 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str, l
             os.link(os.path.join(folder, _unlinked(member, links)), path, follow_symlinks=False)
         else:
             _unpack_file(tar, member, path)
-    except FileExistsError as error:
-        raise ReleaseError(f"the archive has the member {member.name!r} twice") from error
-    except NotADirectoryError as error:
-        raise ReleaseError(f"the archive has the member {member.name!r} below a file") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ReleaseError(f"the archive has the member {member.name!r} twice, or below a file") from error
 
 
 def _unlinked(member: tarfile.TarInfo, links: set[str]) -> str:
