@@ -1,0 +1,155 @@
+"""Build the example programs once, on the controller, into artefacts that hosts only unpack.
+
+For each program: ``build/artifacts/NAME-RELEASE.tar.gz`` and ``build/artifacts/NAME.json`` with
+``{name, release, sha256, path}``. The release is a hash of the sources unless given. The same
+sources make the same bytes: entries are sorted, and carry no time, owner or umask. What is up to
+date is not built again.
+
+Usage: python examples/build.py [--release ID] [--output FOLDER] [NAME...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parent
+ROOT = EXAMPLES.parent
+PROGRAMS = ("sample_app", "sample_worker")
+# Not part of a program that runs: tests, and what a development machine leaves behind.
+LEFT_OUT = {"node_modules", "test", "__pycache__"}
+RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class BuildError(Exception):
+    """The build cannot go on; the message says what to do."""
+
+
+def files_below(folder: Path, left_out: set[str]) -> Iterator[Path]:
+    """Files and links below a folder, sorted by their path."""
+    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
+        if not left_out.intersection(path.relative_to(folder).parts) and (path.is_symlink() or path.is_file()):
+            yield path
+
+
+def content_hash(folder: Path) -> str:
+    """Twelve characters that stand for the names and contents of a program's sources."""
+    digest = hashlib.sha256()
+    for path in files_below(folder, LEFT_OUT):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def require_npm() -> str:
+    """The path of npm, which is installed where that is possible."""
+    npm = shutil.which("npm")
+    if npm:
+        return npm
+    if not (shutil.which("apt-get") and os.geteuid() == 0):
+        raise BuildError("npm is needed to build sample_app and is not here; install Node.js 18 or newer with npm")
+    print("npm is not here: installing nodejs and npm with apt-get", file=sys.stderr)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "nodejs", "npm"]):
+        subprocess.run(["apt-get", *arguments], check=True, env=environment, stdout=sys.stderr)
+    npm = shutil.which("npm")
+    if not npm:
+        raise BuildError("apt-get installed nodejs and npm, but npm is not on the search path")
+    return npm
+
+
+def install_dependencies(folder: Path) -> None:
+    """The locked dependencies of a Node program, without those for development."""
+    command = [require_npm(), "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    if subprocess.run(command, cwd=folder, check=False, stdout=sys.stderr).returncode != 0:
+        raise BuildError(f"npm ci failed; run it in a copy of {folder.name} to see why")
+    # npm's own note of what it installed, different from version to version.
+    (folder / "node_modules" / ".package-lock.json").unlink(missing_ok=True)
+
+
+def pack(folder: Path, target: Path) -> None:
+    """A tarball of a folder that depends on nothing but names, contents and which files may be executed."""
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in files_below(folder, set()):
+            entry = archive.gettarinfo(path, path.relative_to(folder).as_posix())
+            entry.uid = entry.gid = 0
+            entry.uname = entry.gname = "root"
+            entry.mtime = 0
+            entry.mode = 0o755 if entry.mode & 0o100 else 0o644
+            if entry.isreg():
+                with path.open("rb") as content:
+                    archive.addfile(entry, content)
+            else:
+                archive.addfile(entry)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def build(name: str, output: Path, release: str) -> dict[str, str]:
+    """Build one program unless its artefact is there; returns what its JSON file says."""
+    source = EXAMPLES / name
+    sources = content_hash(source)
+    release = release or sources
+    artifact = output / f"{name}-{release}.tar.gz"
+    # Says which sources an artefact of a given release was made of.
+    made_of = output / f"{name}-{release}.sources"
+    if not (artifact.is_file() and made_of.is_file() and made_of.read_text() == sources):
+        with tempfile.TemporaryDirectory(dir=output, prefix=f".{name}-") as scratch:
+            copy = Path(scratch) / name
+            shutil.copytree(source, copy, ignore=lambda _, names: LEFT_OUT.intersection(names))
+            if (copy / "package-lock.json").is_file():
+                install_dependencies(copy)
+            finished = Path(scratch) / artifact.name
+            pack(copy, finished)
+            finished.replace(artifact)
+        made_of.write_text(sources)
+    result = {"name": name, "release": release, "sha256": sha256_of(artifact), "path": str(artifact)}
+    (output / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the example programs into artefacts.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"programs to build (default: {' '.join(PROGRAMS)})")
+    parser.add_argument("--release", default="", help="release id (default: a hash of the sources)")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "artifacts", help="folder of the artefacts")
+    arguments = parser.parse_args()
+    try:
+        unknown = sorted(set(arguments.names) - set(PROGRAMS))
+        if unknown:
+            raise BuildError(f"no program {', '.join(unknown)}; there are {', '.join(PROGRAMS)}")
+        if arguments.release and not RELEASE.fullmatch(arguments.release):
+            raise BuildError(
+                f"a release is 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit;"
+                f" got {arguments.release!r}"
+            )
+        output = arguments.output.resolve()
+        output.mkdir(parents=True, exist_ok=True)
+        for name in arguments.names or PROGRAMS:
+            result = build(name, output, arguments.release)
+            print(result["name"], result["release"], result["sha256"], result["path"])
+    except BuildError as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
