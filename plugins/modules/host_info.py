@@ -1,5 +1,8 @@
-# Copyright (c) slipway.stack contributors
+#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Facts that sizing and preflight need, in one quick read."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -89,7 +92,7 @@ ansible_facts:
         filesystems:
           description:
             - Space by mount point, for file systems that hold data.
-            - RV(ansible_facts.slipway_host.filesystems) counts as C(df) does, available / (used + available).
+            - C(free_percent) is counted as C(df) does, available / (used + available).
           type: dict
           sample: {"/": {"total_mb": 50185, "free_mb": 40148, "free_percent": 84.2}}
         rotational:
@@ -97,6 +100,12 @@ ansible_facts:
             - Whether the disk under C(/var/lib) turns; null when the kernel cannot know, as for most virtual disks.
           type: bool
           sample: false
+        limits:
+          description:
+            - The highest limits of open files (C(nofile)) and processes (C(nproc)) that the host can give a process. Null
+              where there is no bound.
+          type: dict
+          sample: {"nofile": 1048576, "nproc": null}
         listeners:
           description: TCP ports that somebody listens on.
           type: list

@@ -1,13 +1,17 @@
-# Copyright (c) slipway.stack contributors
+#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Kernel settings of a whole host in one call, refusals reported."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sysctl
-short_description: Kernel settings of a whole file in one call, refusals reported
+short_description: Kernel settings of a whole host in one call, refusals reported
 version_added: 0.1.0
 description:
-  - Sets kernel parameters now and for every boot. All keys are given at once; the file is wholly the module's.
+  - Sets kernel parameters, and attributes below C(/sys), now and for every boot. All are given at once; the files are
+    wholly the module's.
   - What the kernel does not hold after the attempt is reported in RV(refused) with the reason. That is a key that does
     not exist, one that is read-only (as many are in a container), or a value that the kernel rejects. It is not an
     error, is not counted as a change, and stays in the file as a comment that a later run tries again.
@@ -41,11 +45,21 @@ options:
     description: Absolute path of the file that persists the settings.
     type: path
     default: /etc/sysctl.d/60-slipway.conf
+  sysfs:
+    description:
+      - Attributes below C(/sys) and their values, persisted for C(systemd-tmpfiles).
+      - Of an attribute that lists its choices, the chosen one is compared.
+      - Without it O(sysfs_file) is not looked at; an empty dictionary removes it.
+    type: dict
+  sysfs_file:
+    description: Absolute path of the file that persists O(sysfs).
+    type: path
+    default: /etc/tmpfiles.d/60-slipway.conf
   state:
     description:
       - With V(present) the settings are applied and persisted. Keys that left O(settings) leave the file; the kernel
         keeps their last value until it boots.
-      - With V(absent) the file is removed; the kernel keeps its values until it boots.
+      - With V(absent) the files are removed; the kernel keeps its values until it boots.
     type: str
     choices: [present, absent]
     default: present
@@ -58,6 +72,12 @@ EXAMPLES = r"""
       net.core.somaxconn: 65535
       net.ipv4.ip_local_port_range: 10000 65535
   register: kernel
+
+- name: Switch transparent huge pages off
+  slipway.stack.sysctl:
+    settings: {}
+    sysfs:
+      kernel/mm/transparent_hugepage/enabled: never
 
 - name: Show what the kernel refused
   ansible.builtin.debug:
@@ -91,67 +111,100 @@ file:
 
 import os
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.stack.plugins.module_utils.sysctl.client import Kernel
 from ansible_collections.slipway.stack.plugins.module_utils.sysctl.model import (
+    Change,
+    Refusal,
     normalise,
     parse_refused,
     plan,
     predict,
     render,
+    sysctl_line,
+    tmpfiles_line,
 )
 
 
-def present(module: AnsibleModule, kernel: Kernel) -> dict[str, Any]:
-    path = Path(module.params["file"])
-    wanted = normalise(module.params["settings"])
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    planned = plan(wanted, kernel.read(wanted))
-    remembered = parse_refused(before)
-    refused = predict(planned, remembered)
-    if not module.check_mode:
-        refused = planned.refusals + kernel.apply(planned.changes)
-    not_held = {refusal.key for refusal in refused}
-    refused = tuple(refusal for key in wanted for refusal in refused if refusal.key == key)
-    applied = [change for change in planned.changes if change.key not in not_held]
-    after = render(wanted, refused)
-    if after != before and not module.check_mode:
-        write(module, path, after)
-    return {
-        "changed": bool(applied) or after != before,
-        "applied": [asdict(change) for change in applied],
-        "refused": [{"key": refusal.key, "value": refusal.value, "reason": refusal.reason} for refusal in refused],
-        "diff": [
-            {"before_header": str(path), "after_header": str(path), "before": before, "after": after},
+@dataclass(frozen=True)
+class Part:
+    """One tree of the kernel's, what is wanted of it, and the file that persists that. Nothing wanted: no file."""
+
+    root: str
+    option: str
+    wanted: dict[str, str]
+    file: Path
+    line: Callable[[str, str], str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became, or would become, of one part."""
+
+    part: Part
+    applied: tuple[Change, ...]
+    refused: tuple[Refusal, ...]
+    before: str
+    after: str
+
+    def diff(self) -> list[dict[str, str]]:
+        return [
             {
-                "before_header": "running kernel",
-                "after_header": "running kernel",
-                "before": "".join(f"{change.key} = {change.before}\n" for change in applied),
-                "after": "".join(f"{change.key} = {change.after}\n" for change in applied),
+                "before_header": str(self.part.file),
+                "after_header": str(self.part.file),
+                "before": self.before,
+                "after": self.after,
             },
-        ],
-    }
+            {
+                "before_header": self.part.root,
+                "after_header": self.part.root,
+                "before": "".join(f"{change.key} = {change.before}\n" for change in self.applied),
+                "after": "".join(f"{change.key} = {change.after}\n" for change in self.applied),
+            },
+        ]
 
 
-def absent(module: AnsibleModule) -> dict[str, Any]:
-    path = Path(module.params["file"])
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    changed = path.exists()
-    if changed and not module.check_mode:
-        path.unlink()
-    return {
-        "changed": changed,
-        "applied": [],
-        "refused": [],
-        "diff": {"before_header": str(path), "after_header": str(path), "before": before, "after": ""},
-    }
+def parts_of(params: dict[str, Any]) -> list[Part]:
+    """The trees to look at. Raises ValueError naming an option that is wrong."""
+    for option in ("file", "sysfs_file"):
+        if not params[option].startswith("/"):
+            raise ValueError(f"{option}: {params[option]!r} is not an absolute path")
+    absent = params["state"] == "absent"
+    settings = {} if absent else normalise(params["settings"])
+    parts = [Part("/proc/sys", "settings", settings, Path(params["file"]), sysctl_line)]
+    if absent or params["sysfs"] is not None:
+        attributes = {} if absent else normalise(params["sysfs"], "sysfs")
+        parts.append(Part("/sys", "sysfs", attributes, Path(params["sysfs_file"]), tmpfiles_line))
+    return parts
+
+
+def ensure(module: AnsibleModule, part: Part) -> Outcome:
+    kernel = Kernel(part.root)
+    before = part.file.read_text(encoding="utf-8") if part.file.exists() else ""
+    planned = plan(part.wanted, kernel.read(part.wanted))
+    if module.check_mode:
+        refusals = predict(planned, parse_refused(before))
+    else:
+        refusals = planned.refusals + kernel.apply(planned.changes)
+    by_key = {refusal.key: refusal for refusal in refusals}
+    refused = tuple(by_key[key] for key in part.wanted if key in by_key)
+    after = render(part.wanted, refused, part.line) if part.wanted else ""
+    if after != before and not module.check_mode:
+        write(module, part.file, after)
+    applied = tuple(change for change in planned.changes if change.key not in by_key)
+    return Outcome(part, applied, refused, before, after)
 
 
 def write(module: AnsibleModule, path: Path, text: str) -> None:
+    """Replace the file by rename, or remove it where there is nothing to say."""
+    if not text:
+        path.unlink()
+        return
     descriptor, name = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
@@ -165,18 +218,28 @@ def main() -> None:
         argument_spec={
             "settings": {"type": "dict"},
             "file": {"type": "path", "default": "/etc/sysctl.d/60-slipway.conf"},
+            "sysfs": {"type": "dict"},
+            "sysfs_file": {"type": "path", "default": "/etc/tmpfiles.d/60-slipway.conf"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         required_if=[("state", "present", ["settings"])],
         supports_check_mode=True,
     )
     try:
-        if not module.params["file"].startswith("/"):
-            raise ValueError(f"file: {module.params['file']!r} is not an absolute path")
-        result = absent(module) if module.params["state"] == "absent" else present(module, Kernel())
+        outcomes = [ensure(module, part) for part in parts_of(module.params)]
     except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(file=module.params["file"], **result)
+    module.exit_json(
+        changed=any(outcome.applied or outcome.after != outcome.before for outcome in outcomes),
+        applied=[asdict(change) for outcome in outcomes for change in outcome.applied],
+        refused=[
+            {"key": refusal.key, "value": refusal.value, "reason": refusal.reason}
+            for outcome in outcomes
+            for refusal in outcome.refused
+        ],
+        diff=[difference for outcome in outcomes for difference in outcome.diff()],
+        file=module.params["file"],
+    )
 
 
 if __name__ == "__main__":

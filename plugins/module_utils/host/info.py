@@ -21,6 +21,7 @@ _STORAGE_WITHOUT_DEVICE = frozenset({"overlay", "zfs", "nfs", "nfs4", "virtiofs"
 # Images that are full by construction, whatever their size.
 _ALWAYS_FULL = frozenset({"squashfs", "iso9660", "erofs"})
 _DATA_PATH = "/var/lib"
+_CAP_SYS_RESOURCE = 1 << 24
 
 
 class System(Protocol):
@@ -97,6 +98,14 @@ class Listener:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The highest resource limits that the host can give a process; None where there is no bound."""
+
+    nofile: int | None
+    nproc: int | None
+
+
+@dataclass(frozen=True)
 class HostInfo:
     """Facts of a host; memory in MiB, ``epoch`` in seconds since 1970 (UTC)."""
 
@@ -111,6 +120,7 @@ class HostInfo:
     epoch: float
     filesystems: dict[str, Filesystem]
     rotational: bool | None
+    limits: Limits
     listeners: tuple[Listener, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -208,6 +218,22 @@ def space(fragment: int, blocks: int, free: int, available: int) -> Filesystem:
         free_mb=available * fragment // 1024**2,
         free_percent=round(100 * available / total, 1) if total else 0.0,
     )
+
+
+def limits(status: str, own_limits: str, nr_open: str | None) -> Limits:
+    """Limits that the first process of a host can hand out: any, where it may exceed its own, but for the kernel's.
+
+    The texts are those of /proc/1/status, /proc/1/limits and /proc/sys/fs/nr_open.
+    """
+    capabilities = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
+    if capabilities is None or int(capabilities.group(1), 16) & _CAP_SYS_RESOURCE:
+        return Limits(nofile=int(nr_open) if nr_open else None, nproc=None)
+    return Limits(nofile=_hard_limit(own_limits, "Max open files"), nproc=_hard_limit(own_limits, "Max processes"))
+
+
+def _hard_limit(text: str, name: str) -> int | None:
+    found = re.search(rf"^{name}\s+\S+\s+(\d+)", text, re.MULTILINE)
+    return int(found.group(1)) if found else None
 
 
 def parse_listening(tcp: str, tcp6: str) -> tuple[Socket, ...]:
@@ -321,5 +347,10 @@ def collect(system: System) -> HostInfo:
         epoch=system.epoch(),
         filesystems=filesystems,
         rotational=_rotational(system, mounts),
+        limits=limits(
+            system.read("/proc/1/status") or "",
+            system.read("/proc/1/limits") or "",
+            system.read("/proc/sys/fs/nr_open"),
+        ),
         listeners=_listeners(system),
     )

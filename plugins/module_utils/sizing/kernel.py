@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .model import Setting, clamp, whole
 
@@ -38,12 +39,14 @@ def kernel_settings(
     container: bool = False,
     huge_pages: int = 0,
     reserved_ports: Iterable[int] = (),
+    overrides: Mapping[str, Any] | None = None,
 ) -> Kernel:
     """Settings for a host of ``memory_mb`` MiB that runs ``services`` (names of SERVICES).
 
     ``huge_pages`` is how many pages of 2 MiB PostgreSQL is to have (0: leave the kernel's number alone).
     ``reserved_ports`` are ports that services listen on; those in the ephemeral range are kept from being handed out
     to clients. In a container, memory is accounted for by the cgroup: strict overcommit is not asked for.
+    ``overrides`` replace values by key, None leaves a key to the distribution, and other keys are added.
     Raises ValueError naming the argument and the form expected.
     """
     names = list(dict.fromkeys(services))
@@ -57,23 +60,35 @@ def kernel_settings(
     pages = whole("huge_pages", huge_pages, 0)
     if pages * 2 > memory * 7 // 10:
         raise ValueError(f"huge_pages is {pages} ({pages * 2} MB); expected at most 70 % of the memory, {memory} MB")
-    return Kernel(
-        sysctl=(
-            *_network(reserved_ports),
-            *_memory(present, memory),
-            *_overcommit(present, memory, container),
-            *(
-                [Setting("vm.nr_hugepages", str(pages), "PostgreSQL's shared memory in huge pages")]
-                if pages and "postgresql" in present
-                else []
-            ),
+    settings = (
+        *_network(reserved_ports),
+        *_memory(present, memory),
+        *_overcommit(present, memory, container),
+        *(
+            [Setting("vm.nr_hugepages", str(pages), "PostgreSQL's shared memory in huge pages")]
+            if pages and "postgresql" in present
+            else []
         ),
+    )
+    return Kernel(
+        sysctl=_override(settings, overrides or {}),
         transparent_hugepages=(
             Setting("transparent_hugepage/enabled", "never", "latency spikes while pages are merged or copied on write")
             if present & _DATABASES
             else None
         ),
     )
+
+
+def _override(settings: tuple[Setting, ...], overrides: Mapping[str, Any]) -> tuple[Setting, ...]:
+    given = {
+        key: Setting(key, str(value), "set by the operator") for key, value in overrides.items() if value is not None
+    }
+    known = {setting.name for setting in settings}
+    kept = tuple(
+        given.get(setting.name, setting) for setting in settings if overrides.get(setting.name, "") is not None
+    )
+    return kept + tuple(setting for key, setting in given.items() if key not in known)
 
 
 def _network(reserved_ports: Iterable[int]) -> tuple[Setting, ...]:

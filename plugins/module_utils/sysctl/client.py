@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads and writes of /proc/sys."""
+"""Reads and writes of /proc/sys and /sys."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .model import NO_SUCH_KEY, READ_ONLY, Change, Live, Refusal, clamp, path_of, squeeze
+from .model import NO_SUCH_KEY, READ_ONLY, Change, Live, Refusal, clamp, path_of, selected, squeeze
 
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
 _NOT_ALLOWED = (errno.EPERM, errno.EACCES, errno.EROFS)
 
 
 class Kernel:
-    """The settings of the running kernel, below ``root``."""
+    """The settings of the running kernel, below ``root``: /proc/sys or /sys."""
 
     def __init__(self, root: str = "/proc/sys") -> None:
         self._root = Path(root)
@@ -46,7 +46,7 @@ class Kernel:
             value = ""
         except OSError:
             return Live(None, writable=False)
-        return Live(value, writable=os.access(path, os.W_OK))
+        return Live(selected(value), writable=os.access(path, os.W_OK))
 
     def _write(self, key: str, value: str) -> str | None:
         """Set one key; returns why the kernel refused, or None."""

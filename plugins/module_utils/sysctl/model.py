@@ -1,14 +1,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Kernel settings as a whole: what is wanted, what the kernel holds, what it refuses, and the file that persists them.
 
-The file is wholly ours. A key that the kernel refused is kept in it as a comment with the reason, so that an operator
+Keys of /proc/sys are persisted in a sysctl.d(5) file, attributes below /sys in a tmpfiles.d(5) file. The file is wholly
+ours. A key that the kernel refused is kept in it as a comment with the reason, so that an operator
 finds it where they look, and so that check mode knows what an earlier run learned by trying.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,9 @@ NO_SUCH_KEY = "the kernel has no such key"
 READ_ONLY = "read-only here: the kernel or the container does not let it be set"
 
 _KEY = re.compile(r"[A-Za-z0-9_]+([./][A-Za-z0-9_:@-]+)+")
-_REFUSED = re.compile(r"^#! (?P<key>\S+) = (?P<value>.*?) \((?P<reason>.*)\)$")
-_SETTING = re.compile(r"^(?P<key>[^#;=\s]+)\s*=\s*(?P<value>.*?)\s*$")
+# "#!" stands in place of a line, "#~" above one.
+_REFUSED = re.compile(r"^#(?P<mark>[!~]) (?P<key>\S+) = (?P<value>.*?) \((?P<reason>.*)\)$")
+_SELECTED = re.compile(r"\[([^\]\s]+)\]")
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,27 @@ class Plan:
     refusals: tuple[Refusal, ...]
 
 
-def normalise(settings: Mapping[str, Any]) -> dict[str, str]:
+def normalise(settings: Mapping[str, Any], option: str = "settings") -> dict[str, str]:
     """Settings as text: booleans as 1 and 0, lists joined, runs of whitespace made one blank.
 
-    Raises ValueError naming a key that is not a sysctl key (a name of letters, digits and underscores with dots or
+    Raises ValueError naming the option and a key that is not a sysctl key (a name of letters, digits and underscores with dots or
     slashes between; no patterns) or a value that has no text (none, empty, or nested).
     """
     normal = {}
     for key, value in settings.items():
         if not isinstance(key, str) or not _KEY.fullmatch(key) or ".." in key:
-            raise ValueError(f"settings: {key!r} is not a sysctl key; expected a name such as net.core.somaxconn")
-        normal[key] = _text(key, value)
+            raise ValueError(f"{option}: {key!r} is not a sysctl key; expected a name such as net.core.somaxconn")
+        normal[key] = _text(f"{option}: {key}", value)
     return normal
 
 
-def _text(key: str, value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     parts = value if isinstance(value, (list, tuple)) else [value]
     if any(part is None or isinstance(part, (dict, list, tuple)) for part in parts):
-        raise ValueError(f"settings: {key} is {value!r}; expected a number, a text, or a list of these")
+        raise ValueError(f"{name} is {value!r}; expected a number, a text, or a list of these")
     text = squeeze(" ".join(str(int(part)) if isinstance(part, bool) else str(part) for part in parts))
     if not text:
-        raise ValueError(f"settings: {key} is empty; expected a number, a text, or a list of these")
+        raise ValueError(f"{name} is empty; expected a number, a text, or a list of these")
     return text
 
 
@@ -101,19 +103,18 @@ def path_of(key: str) -> str:
 
 def parse_refused(file_text: str) -> tuple[Refusal, ...]:
     """Refusals that an earlier run left in the file."""
-    persisted = parse_settings(file_text)
     matches = (_REFUSED.match(line) for line in file_text.splitlines())
     return tuple(
-        Refusal(match["key"], match["value"], match["reason"], clamped=match["key"] in persisted)
+        Refusal(match["key"], match["value"], match["reason"], clamped=match["mark"] == "~")
         for match in matches
         if match
     )
 
 
-def parse_settings(file_text: str) -> dict[str, str]:
-    """Settings of a sysctl.d file; comments, refusals and blank lines left out."""
-    matches = (_SETTING.match(line) for line in file_text.splitlines())
-    return {match["key"].lstrip("-"): squeeze(match["value"]) for match in matches if match}
+def selected(text: str) -> str:
+    """Value of an attribute of /sys; of those that list their choices, the chosen one ("always madvise [never]")."""
+    match = _SELECTED.search(text)
+    return match.group(1) if match else text
 
 
 def plan(wanted: Mapping[str, str], live: Mapping[str, Live]) -> Plan:
@@ -145,15 +146,28 @@ def clamp(change: Change, held: str) -> Refusal:
     return Refusal(change.key, change.after, f"the kernel holds {held} instead", clamped=True)
 
 
-def render(wanted: Mapping[str, str], refusals: tuple[Refusal, ...]) -> str:
-    """Text of the file: a line per key in the order given, with the reason above those clamped, and in place of those
-    refused."""
+def sysctl_line(key: str, value: str) -> str:
+    """A setting in a sysctl.d(5) file."""
+    return f"{key} = {value}"
+
+
+def tmpfiles_line(key: str, value: str) -> str:
+    """An attribute below /sys in a tmpfiles.d(5) file: written at boot, and no failure where it is missing."""
+    return f"w- /sys/{path_of(key)} - - - - {value}"
+
+
+def render(
+    wanted: Mapping[str, str], refusals: tuple[Refusal, ...], line: Callable[[str, str], str] = sysctl_line
+) -> str:
+    """Text of the file: a line per key in the order given; a comment with the reason above those clamped, and in place
+    of those refused."""
     by_key = {refusal.key: refusal for refusal in refusals}
     lines = [HEADER]
     for key, value in wanted.items():
         refusal = by_key.get(key)
         if refusal is not None:
-            lines.append(f"#! {key} = {value} ({squeeze(refusal.reason)})\n")
+            mark = "~" if refusal.clamped else "!"
+            lines.append(f"#{mark} {key} = {value} ({squeeze(refusal.reason)})\n")
         if refusal is None or refusal.clamped:
-            lines.append(f"{key} = {value}\n")
+            lines.append(line(key, value) + "\n")
     return "".join(lines)

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.host.info import (
     Filesystem,
+    Limits,
     Listener,
     Mount,
     Socket,
     collect,
     cores,
+    limits,
     memory_mb,
     mountpoint_of,
     parse_listening,
@@ -46,6 +48,10 @@ MOUNTINFO = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 28 22 8:1 /etc/hosts /etc/hosts rw - ext4 /dev/sda1 rw
 """
 FILESYSTEMS = "nodev\tproc\nnodev\ttmpfs\nnodev\tnfs4\nnodev\toverlay\n\text4\n\txfs\n\tsquashfs\n"
+LIMITS = """Limit                     Soft Limit           Hard Limit           Units
+Max processes             96365                unlimited            processes
+Max open files            1024                 20000                files
+"""
 ROOM = {"total_mb": 100, "free_mb": 40, "free_percent": 44.4}
 
 
@@ -106,6 +112,9 @@ def host(**more: Any) -> FakeSystem:
             "/proc/12/comm": "sshd\n",
             "/proc/12/cgroup": "4:memory:/system.slice/ssh.service\n1:name=systemd:/system.slice/ssh.service\n0::/\n",
             "/sys/dev/block/8:1/queue/rotational": "1\n",
+            "/proc/1/status": "Name:\tsystemd\nCapEff:\t000001ffffffffff\n",
+            "/proc/1/limits": LIMITS,
+            "/proc/sys/fs/nr_open": "1048576\n",
             **more.pop("files", {}),
         },
         links={
@@ -135,6 +144,7 @@ def test_a_whole_host() -> None:
         "epoch": 1790000000.5,
         "filesystems": {"/": ROOM, "/var/lib/my data": ROOM, "/mnt/nas": ROOM},
         "rotational": True,
+        "limits": {"nofile": 1048576, "nproc": None},
         "listeners": [
             {"address": "0.0.0.0", "port": 22, "process": "sshd", "unit": "ssh.service"},
             {"address": "::", "port": 22, "process": "sshd", "unit": "ssh.service"},
@@ -212,6 +222,14 @@ def test_a_partition_and_a_made_up_device_number_lead_to_their_disk() -> None:
         devices={"/dev/nvme0n1p2": (259, 2)},
     )
     assert collect(system).rotational is False
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [("000001ffffffffff", Limits(1048576, None)), ("00000004e8ac77ff", Limits(20000, None))],
+)
+def test_a_host_without_the_capability_cannot_exceed_its_own_limits(capabilities: str, expected: Limits) -> None:
+    assert limits(f"CapEff:\t{capabilities}\n", LIMITS, "1048576\n") == expected
 
 
 def test_os_release_is_unquoted() -> None:

@@ -45,6 +45,13 @@ def test_settings_by_service(services: list[str], options: dict[str, Any], expec
     assert {name: found.get(name) for name in expected} == expected
 
 
+def test_the_operators_word_wins_adds_and_leaves_out() -> None:
+    found = values(["edge"], overrides={"vm.swappiness": 30, "net.ipv4.tcp_syncookies": None, "kernel.panic": 10})
+    assert found["vm.swappiness"] == "30"
+    assert found["kernel.panic"] == "10"
+    assert "net.ipv4.tcp_syncookies" not in found
+
+
 @pytest.mark.parametrize(("service", "gone"), [("redis", True), ("postgresql", True), ("edge", False), ("app", False)])
 def test_transparent_huge_pages_go_where_a_database_runs(service: str, gone: bool) -> None:
     setting = kernel_settings([service], 1024).transparent_hugepages

@@ -17,11 +17,12 @@ from ansible_collections.slipway.stack.plugins.module_utils.sysctl.model import 
     clamp,
     normalise,
     parse_refused,
-    parse_settings,
     path_of,
     plan,
     predict,
     render,
+    selected,
+    tmpfiles_line,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,11 +117,28 @@ def test_the_file_tells_what_is_refused_and_what_is_clamped() -> None:
         HEADER
         + "net.core.somaxconn = 65535\n"
         + f"#! vm.swappiness = 1 ({READ_ONLY})\n"
-        + "#! vm.nr_hugepages = 2100 (the kernel holds 1800 instead)\n"
+        + "#~ vm.nr_hugepages = 2100 (the kernel holds 1800 instead)\n"
         + "vm.nr_hugepages = 2100\n"
     )
     assert parse_refused(text) == refusals
-    assert parse_settings(text) == {"net.core.somaxconn": "65535", "vm.nr_hugepages": "2100"}
+
+
+THP = "kernel/mm/transparent_hugepage/enabled"
+
+
+def test_attributes_of_sys_are_written_at_boot_where_they_are() -> None:
+    assert render({THP: "never"}, (), tmpfiles_line) == HEADER + f"w- /sys/{THP} - - - - never\n"
+    refused = (Refusal(THP, "never", READ_ONLY),)
+    text = render({THP: "never"}, refused, tmpfiles_line)
+    assert text == HEADER + f"#! {THP} = never ({READ_ONLY})\n"
+    assert parse_refused(text) == refused
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("always madvise [never]\n", "never"), ("1\n", "1\n"), ("[mq-deadline] none", "mq-deadline")]
+)
+def test_of_choices_the_chosen_one_is_the_value(text: str, value: str) -> None:
+    assert selected(text) == value
 
 
 def test_a_rejection_met_before_is_predicted_for_the_same_value_only() -> None:
@@ -148,4 +166,5 @@ def test_planning_again_after_applying_is_empty_and_the_file_round_trips(
     text = render(wanted, planned.refusals)
     assert parse_refused(text) == planned.refusals
     refused = {refusal.key for refusal in planned.refusals}
-    assert parse_settings(text) == {key: value for key, value in wanted.items() if key not in refused}
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert lines == [f"{key} = {value}" for key, value in wanted.items() if key not in refused]
