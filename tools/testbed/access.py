@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import TestbedError
+from .errors import BedError
 
 USER = "admin"
 
@@ -28,7 +28,7 @@ def key_file(folder: Path) -> Path:
     if path.exists() and path.with_suffix(".pub").exists():
         return path
     if shutil.which("ssh-keygen") is None:
-        raise TestbedError("ssh-keygen is missing on this machine: install the OpenSSH client.")
+        raise BedError("ssh-keygen is missing on this machine: install the OpenSSH client.")
     path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import docker
 
 from . import access, cache, engine, host, image, inventory, labels, machine, network
-from .errors import TestbedError
+from .errors import BedError
 from .fleet import Fleet
 from .report import say
 from .state import fleet_folder, machine_lock
@@ -48,7 +49,7 @@ def up(fleet: Fleet, inventory_file: Path) -> None:
         known.write_text(access.known_hosts(endpoints, {name: line for name, (_, line) in booted.items()}))
         for name, reason in zip(endpoints, pool.map(lambda at: access.answers(at, key, known), endpoints.values())):
             if reason:
-                raise TestbedError(f"{name}: SSH to {endpoints[name].host} port {endpoints[name].port}: {reason}")
+                raise BedError(f"{name}: SSH to {endpoints[name].host} port {endpoints[name].port}: {reason}")
     inventory_file.parent.mkdir(parents=True, exist_ok=True)
     inventory_file.write_text(inventory.render(endpoints, key, access.arguments(known)))
     (folder / "inventory.path").write_text(str(inventory_file))
@@ -60,7 +61,7 @@ def down(fleet: str | None, purge: bool = False) -> None:
     with machine_lock():
         client = engine.existing()
         if client is None:
-            raise TestbedError("No Docker Engine answers, so what it holds can not be removed. Start it and repeat.")
+            raise BedError("No Docker Engine answers, so what it holds can not be removed. Start it and repeat.")
         containers = host.find(client, fleet)
         networks = client.networks.list(filters={"label": labels.FLEET if fleet is None else f"{labels.FLEET}={fleet}"})
         names = {item.labels[labels.FLEET] for item in containers}
@@ -116,8 +117,6 @@ def _present(client: docker.DockerClient, fleet: Fleet) -> dict[str, str]:
 
 def _remove_folder(fleet: str) -> None:
     folder = fleet_folder(fleet)
-    try:
+    with contextlib.suppress(FileNotFoundError):
         Path((folder / "inventory.path").read_text()).unlink(missing_ok=True)
-    except FileNotFoundError:
-        pass
     shutil.rmtree(folder, ignore_errors=True)

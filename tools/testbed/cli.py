@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import bed, fleet
-from .errors import TestbedError
+from .errors import BedError
 from .state import fleet_folder
 
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bed.down(None if options.all else options.name, options.purge)
         else:
             print("\n".join(bed.listing()))
-    except TestbedError as error:
+    except BedError as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
     return 0

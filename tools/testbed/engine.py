@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
-from .errors import TestbedError
+from .errors import BedError
 from .report import say
 from .state import ROOT
 
@@ -22,17 +22,17 @@ _PID_FILE = Path("/var/run/docker.pid")
 def connect() -> docker.DockerClient:
     """Return a client of a running engine, installing and starting one where that is possible.
 
-    Raises TestbedError where no engine answers and none can be started.
+    Raises BedError where no engine answers and none can be started.
     """
     client = _answering()
     if client is not None:
         return client
     if os.environ.get("DOCKER_HOST"):
-        raise TestbedError(
+        raise BedError(
             f"No Docker Engine answers at DOCKER_HOST={os.environ['DOCKER_HOST']}. Start it, or unset DOCKER_HOST."
         )
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise TestbedError(
+        raise BedError(
             "No Docker Engine answers. Start it (Docker Desktop, or `systemctl start docker`) and see that "
             "`docker info` works for this user. As root on Debian or Ubuntu, this command installs and starts one."
         )
@@ -54,7 +54,7 @@ def install_package(package: str) -> None:
     for attempt in (["apt-get", "update", "-q"], install):
         result = subprocess.run(attempt, env=environment, capture_output=True, text=True, check=False)
         if result.returncode != 0:
-            raise TestbedError(f"`{' '.join(attempt)}` failed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
+            raise BedError(f"`{' '.join(attempt)}` failed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
 
 
 def _answering() -> docker.DockerClient | None:
@@ -87,7 +87,7 @@ def _start() -> docker.DockerClient:
             break
         time.sleep(0.2)
     tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-15:])
-    raise TestbedError(f"dockerd did not start within {START_SECONDS} s. The end of {log}:\n{tail}")
+    raise BedError(f"dockerd did not start within {START_SECONDS} s. The end of {log}:\n{tail}")
 
 
 def _remove_stale_pid_file() -> None:

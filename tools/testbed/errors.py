@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class TestbedError(Exception):
+class BedError(Exception):
     """Something the user can act on. The text says what is wrong, where, and what to do."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from .errors import TestbedError
+from .errors import BedError
 
 RELEASES = ("bookworm", "trixie")
 DEFAULT_RELEASE = "trixie"
@@ -46,12 +46,12 @@ class Fleet:
 def load(path: Path) -> Fleet:
     """Read a fleet file.
 
-    Raises TestbedError where the file can not be read or does not describe a fleet.
+    Raises BedError where the file can not be read or does not describe a fleet.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise TestbedError(f"{path}: can not read the fleet file: {error.strerror}.") from error
+        raise BedError(f"{path}: can not read the fleet file: {error.strerror}.") from error
     return parse(text, str(path))
 
 
@@ -60,25 +60,25 @@ def parse(text: str, source: str) -> Fleet:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise TestbedError(f"{source}: not valid YAML: {error}") from error
+        raise BedError(f"{source}: not valid YAML: {error}") from error
     fleet = _mapping(data, source, {"name", "hosts"})
     name = fleet.get("name")
     if not isinstance(name, str) or not _FLEET_NAME.fullmatch(name):
-        raise TestbedError(
+        raise BedError(
             f"{source}: name: got {name!r}, expected 1 to 32 lower-case letters, digits or underscores, "
             "the first a letter."
         )
     hosts = fleet.get("hosts")
     if not isinstance(hosts, Mapping) or not hosts:
-        raise TestbedError(f"{source}: hosts: got {hosts!r}, expected a mapping with at least one host name.")
+        raise BedError(f"{source}: hosts: got {hosts!r}, expected a mapping with at least one host name.")
     if len(hosts) > MAXIMUM_HOSTS:
-        raise TestbedError(f"{source}: hosts: got {len(hosts)}, expected at most {MAXIMUM_HOSTS}.")
+        raise BedError(f"{source}: hosts: got {len(hosts)}, expected at most {MAXIMUM_HOSTS}.")
     return Fleet(name, tuple(_host(key, value, source) for key, value in hosts.items()))
 
 
 def _host(name: Any, data: Any, source: str) -> HostSpec:
     if not isinstance(name, str) or not _HOST_NAME.fullmatch(name):
-        raise TestbedError(
+        raise BedError(
             f"{source}: hosts: got the name {name!r}, expected 1 to 32 lower-case letters, digits or dashes, "
             "the first a letter, the last no dash."
         )
@@ -86,10 +86,10 @@ def _host(name: Any, data: Any, source: str) -> HostSpec:
     host = _mapping({} if data is None else data, where, {"release", "memory_mb"})
     release = host.get("release", DEFAULT_RELEASE)
     if release not in RELEASES:
-        raise TestbedError(f"{where}.release: got {release!r}, expected one of {', '.join(RELEASES)}.")
+        raise BedError(f"{where}.release: got {release!r}, expected one of {', '.join(RELEASES)}.")
     memory_mb = host.get("memory_mb", DEFAULT_MEMORY_MB)
     if not isinstance(memory_mb, int) or isinstance(memory_mb, bool) or memory_mb < MINIMUM_MEMORY_MB:
-        raise TestbedError(
+        raise BedError(
             f"{where}.memory_mb: got {memory_mb!r}, expected a whole number of MiB, {MINIMUM_MEMORY_MB} or more."
         )
     return HostSpec(name, release, memory_mb)
@@ -97,8 +97,8 @@ def _host(name: Any, data: Any, source: str) -> HostSpec:
 
 def _mapping(data: Any, where: str, allowed: set[str]) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
-        raise TestbedError(f"{where}: got {data!r}, expected a mapping with the keys {', '.join(sorted(allowed))}.")
+        raise BedError(f"{where}: got {data!r}, expected a mapping with the keys {', '.join(sorted(allowed))}.")
     for key in data:
         if key not in allowed:
-            raise TestbedError(f"{where}: unknown key {key!r}, expected only {', '.join(sorted(allowed))}.")
+            raise BedError(f"{where}: unknown key {key!r}, expected only {', '.join(sorted(allowed))}.")
     return data

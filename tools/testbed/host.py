@@ -13,17 +13,26 @@ from docker.models.networks import Network
 
 from . import labels
 from .access import USER, Endpoint
-from .errors import TestbedError
+from .errors import BedError
 from .fleet import HostSpec
 from .report import say
 
 BOOT_SECONDS = 120
 # What systemd, SSH sessions, nftables and process inspection need. Not `privileged`: that gives the machine's
 # devices too, and fails where root itself lacks a capability.
-CAPABILITIES = (
-    "AUDIT_CONTROL AUDIT_WRITE DAC_READ_SEARCH IPC_LOCK LINUX_IMMUTABLE NET_ADMIN NET_RAW SYSLOG SYS_ADMIN SYS_NICE "
-    "SYS_PTRACE"
-).split()
+CAPABILITIES = [
+    "AUDIT_CONTROL",
+    "AUDIT_WRITE",
+    "DAC_READ_SEARCH",
+    "IPC_LOCK",
+    "LINUX_IMMUTABLE",
+    "NET_ADMIN",
+    "NET_RAW",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_NICE",
+    "SYS_PTRACE",
+]
 SECURITY = ["seccomp=unconfined", "apparmor=unconfined"]
 TMPFS = {"/run": "", "/run/lock": "", "/tmp": "exec"}
 
@@ -31,7 +40,7 @@ TMPFS = {"/run": "", "/run/lock": "", "/tmp": "exec"}
 def find(client: docker.DockerClient, fleet: str | None = None) -> list[Container]:
     """Return the containers of a fleet, or of all fleets, whatever state they are in."""
     wanted = labels.FLEET if fleet is None else f"{labels.FLEET}={fleet}"
-    # Not sparse: attributes such as the image are needed. A container may vanish between the list and the look.
+    # A container may vanish between the list and the look at it.
     found = client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
     return sorted(found, key=lambda container: container.name or "")
 
@@ -59,7 +68,7 @@ def ensure(
     except NotFound:
         return _create(client, fleet, host, image, network, address, published, spec)
     if container.labels.get(labels.FLEET) != fleet:
-        raise TestbedError(f"The container {name} exists and is not of a test bed. Rename or remove it.")
+        raise BedError(f"The container {name} exists and is not of a test bed. Rename or remove it.")
     if container.labels.get(labels.SPEC) != spec:
         say(f"{host.name}: description or image changed, making it anew")
     elif container.status == "running":
@@ -111,14 +120,14 @@ def authorize(container: Container, public_key: str) -> str:
         if code == 0:
             return output
         if time.monotonic() > deadline:
-            raise TestbedError(f"{container.name}: can not install the SSH key: {output}")
+            raise BedError(f"{container.name}: can not install the SSH key: {output}")
         time.sleep(0.2)
 
 
 def await_boot(container: Container) -> None:
     """Wait until systemd has booted.
 
-    Raises TestbedError where it does not, or where a unit failed.
+    Raises BedError where it does not, or where a unit failed.
     """
     deadline = time.monotonic() + BOOT_SECONDS
     state = ""
@@ -134,7 +143,7 @@ def await_boot(container: Container) -> None:
             say(f"{container.labels[labels.HOST]}: booted, but these units failed: {units}")
             return
         time.sleep(0.3)
-    raise TestbedError(
+    raise BedError(
         f"{container.name}: systemd has not booted within {BOOT_SECONDS} s (it says {state!r}). "
         f"See `docker logs {container.name}`."
     )
@@ -210,4 +219,4 @@ def _await_gone(container: Container) -> None:
         except NotFound:
             return
         time.sleep(0.2)
-    raise TestbedError(f"The container {container.name} is being removed, but does not go away.")
+    raise BedError(f"The container {container.name} is being removed, but does not go away.")

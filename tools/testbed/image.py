@@ -16,7 +16,7 @@ from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
 from . import labels
 from .engine import install_package
-from .errors import TestbedError
+from .errors import BedError
 from .machine import PackageSetup, of_release, render_deb822
 from .report import say
 from .state import FILES
@@ -26,10 +26,24 @@ BASE_REPOSITORY = "slipway-testbed-base"
 OFFICIAL = "debian"
 # The longest silence of the registry before the image is bootstrapped instead.
 PULL_SILENCE_SECONDS = 5
-PACKAGES = (
-    "ca-certificates curl dbus iproute2 iputils-ping less libpam-systemd nftables openssh-server procps python3 "
-    "python3-apt rsync sudo systemd systemd-sysv"
-).split()
+PACKAGES = [
+    "ca-certificates",
+    "curl",
+    "dbus",
+    "iproute2",
+    "iputils-ping",
+    "less",
+    "libpam-systemd",
+    "nftables",
+    "openssh-server",
+    "procps",
+    "python3",
+    "python3-apt",
+    "rsync",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+]
 _SOURCES = "etc/apt/sources.list.d/debian.sources"
 _SETTINGS = "etc/apt/apt.conf.d/50testbed-machine"
 
@@ -66,7 +80,7 @@ class Images:
             )
         except BuildError as error:
             log = "".join(str(line.get("stream", "")) for line in error.build_log)
-            raise TestbedError(f"Building the image for {release} failed: {error.msg}\n{log[-3000:]}") from error
+            raise BedError(f"Building the image for {release} failed: {error.msg}\n{log[-3000:]}") from error
         say(f"Built {tag}")
         self._remove_older(release, tag)
         return tag
@@ -104,7 +118,7 @@ class Images:
     def _bootstrap(self, release: str) -> None:
         if shutil.which("mmdebstrap") is None:
             if shutil.which("apt-get") is None:
-                raise TestbedError(
+                raise BedError(
                     f"The image {OFFICIAL}:{release} can not be pulled ({self._registry_failure}), and only Debian "
                     "and Ubuntu can bootstrap one. Make the registry reachable, or load the image by hand."
                 )
@@ -122,7 +136,7 @@ class Images:
                 command.append(str(listed))
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode != 0:
-                raise TestbedError(f"`{' '.join(command)}` failed:\n{result.stderr[-3000:]}")
+                raise BedError(f"`{' '.join(command)}` failed:\n{result.stderr[-3000:]}")
             with open(archive, "rb") as data:
                 self._client.api.import_image_from_data(data, repository=BASE_REPOSITORY, tag=release)
         say(f"Bootstrapped {BASE_REPOSITORY}:{release}")

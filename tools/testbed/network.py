@@ -12,7 +12,7 @@ from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
 from . import labels
-from .errors import TestbedError
+from .errors import BedError
 from .report import say
 
 # A part of the private addresses that engines and home networks seldom use.
@@ -24,21 +24,19 @@ LAST_HOST = 250
 def free_subnet(taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
     """Return the first /24 of the pool that overlaps none of the networks in use.
 
-    Raises TestbedError where there is none.
+    Raises BedError where there is none.
     """
     used = list(taken)
     for subnet in POOL.subnets(new_prefix=24):
         if not any(subnet.overlaps(other) for other in used):
             return subnet
-    raise TestbedError(f"No free /24 network is left in {POOL}. Remove fleets: `python tools/testbed list`, `down NAME`.")
+    raise BedError(f"No free /24 network is left in {POOL}. Remove fleets: `python tools/testbed list`, `down NAME`.")
 
 
-def assign_addresses(
-    hosts: Iterable[str], subnet: ipaddress.IPv4Network, kept: Mapping[str, str]
-) -> dict[str, str]:
+def assign_addresses(hosts: Iterable[str], subnet: ipaddress.IPv4Network, kept: Mapping[str, str]) -> dict[str, str]:
     """Return an address for each host: the one it has in ``kept``, else the lowest free one.
 
-    Addresses in ``kept`` outside the subnet are not kept. Raises TestbedError where the subnet is full.
+    Addresses in ``kept`` outside the subnet are not kept. Raises BedError where the subnet is full.
     """
     valid = {host: address for host, address in kept.items() if ipaddress.IPv4Address(address) in subnet}
     free = _free_addresses(subnet, set(valid.values()))
@@ -46,7 +44,7 @@ def assign_addresses(
     for host in hosts:
         address = valid.get(host) or next(free, None)
         if address is None:
-            raise TestbedError(f"No free address is left in {subnet} for host {host}.")
+            raise BedError(f"No free address is left in {subnet} for host {host}.")
         assigned[host] = address
     return assigned
 
@@ -92,7 +90,7 @@ def remove(network: Network) -> None:
         except NotFound:
             continue
         except APIError as error:
-            raise TestbedError(f"Can not disconnect {container[:12]} from {network.name}: {error.explanation}") from error
+            raise BedError(f"Can not disconnect {container[:12]} from {network.name}: {error.explanation}") from error
     network.remove()
 
 
