@@ -102,8 +102,8 @@ ansible_facts:
           sample: false
         limits:
           description:
-            - The highest limits of open files (C(nofile)) and processes (C(nproc)) that the host can give a process. Null
-              where there is no bound.
+            - The highest limits of open files (C(nofile)) and processes (C(nproc)) that the host can give a process.
+            - Null where there is no bound.
           type: dict
           sample: {"nofile": 1048576, "nproc": null}
         listeners:

@@ -101,7 +101,7 @@ refused:
   returned: always
   type: list
   elements: dict
-  sample: [{"key": "net.ipv4.tcp_tw_recycle", "value": "1", "reason": "the kernel has no such key"}]
+  sample: [{"key": "net.ipv4.tcp_tw_recycle", "value": "1", "reason": "no such key in this kernel or container"}]
 file:
   description: The file that persists the settings.
   returned: always
@@ -195,22 +195,22 @@ def ensure(module: AnsibleModule, part: Part) -> Outcome:
     refused = tuple(by_key[key] for key in part.wanted if key in by_key)
     after = render(part.wanted, refused, part.line) if part.wanted else ""
     if after != before and not module.check_mode:
-        write(module, part.file, after)
+        write(part.file, after)
     applied = tuple(change for change in planned.changes if change.key not in by_key)
     return Outcome(part, applied, refused, before, after)
 
 
-def write(module: AnsibleModule, path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Replace the file by rename, or remove it where there is nothing to say."""
     if not text:
         path.unlink()
         return
-    descriptor, name = tempfile.mkstemp(dir=module.tmpdir)
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".slipway-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     Path(name).chmod(0o644)
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    module.atomic_move(name, str(path))
+    Path(name).replace(path)
 
 
 def main() -> None:

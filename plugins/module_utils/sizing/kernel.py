@@ -81,14 +81,12 @@ def kernel_settings(
 
 
 def _override(settings: tuple[Setting, ...], overrides: Mapping[str, Any]) -> tuple[Setting, ...]:
+    left = {key for key, value in overrides.items() if value is None}
     given = {
-        key: Setting(key, str(value), "set by the operator") for key, value in overrides.items() if value is not None
+        key: Setting(key, str(value), "set by the operator") for key, value in overrides.items() if key not in left
     }
-    known = {setting.name for setting in settings}
-    kept = tuple(
-        given.get(setting.name, setting) for setting in settings if overrides.get(setting.name, "") is not None
-    )
-    return kept + tuple(setting for key, setting in given.items() if key not in known)
+    kept = {setting.name: setting for setting in settings if setting.name not in left}
+    return tuple({**kept, **given}.values())
 
 
 def _network(reserved_ports: Iterable[int]) -> tuple[Setting, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HEADER = "# Managed by slipway.stack.sysctl: changes made by hand are lost.\n"
-NO_SUCH_KEY = "the kernel has no such key"
+NO_SUCH_KEY = "no such key in this kernel or container"
 READ_ONLY = "read-only here: the kernel or the container does not let it be set"
 
 _KEY = re.compile(r"[A-Za-z0-9_]+([./][A-Za-z0-9_:@-]+)+")
@@ -64,8 +64,8 @@ class Plan:
 def normalise(settings: Mapping[str, Any], option: str = "settings") -> dict[str, str]:
     """Settings as text: booleans as 1 and 0, lists joined, runs of whitespace made one blank.
 
-    Raises ValueError naming the option and a key that is not a sysctl key (a name of letters, digits and underscores with dots or
-    slashes between; no patterns) or a value that has no text (none, empty, or nested).
+    Raises ValueError naming ``option`` and a key that is not a sysctl key (letters, digits and underscores with dots
+    or slashes between; no patterns) or a value that has no text (none, empty, or nested).
     """
     normal = {}
     for key, value in settings.items():
