@@ -1,0 +1,66 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters around health checks; the work is done in module_utils/health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.stack.plugins.module_utils.health.report import (
+    junit,
+    merge,
+    message,
+    table,
+    with_passwords,
+)
+
+
+def _a_report(report: Any) -> Mapping[str, Any]:
+    if not isinstance(report, Mapping) or "hosts" not in report or "verdict" not in report:
+        raise AnsibleFilterError("expected a report of the filter slipway.stack.health_report")
+    return report
+
+
+def health_secrets(
+    checks: Sequence[Mapping[str, Any]],
+    database_passwords: Mapping[str, Any] | None = None,
+    redis_password: str | None = "",
+) -> list[dict[str, Any]]:
+    """The checks with the passwords that they need."""
+    return with_passwords(checks, database_passwords or {}, redis_password or "")
+
+
+def health_report(
+    hostvars: Mapping[str, Any], hosts: Sequence[str], register: str = "slipway_health", at: str = ""
+) -> dict[str, Any]:
+    """The report over what each host registered."""
+    return merge(list(hosts), {host: hostvars[host].get(register) for host in hosts}, at)
+
+
+def health_table(report: Any) -> str:
+    """A report as a table."""
+    return table(_a_report(report))
+
+
+def health_message(report: Any) -> str:
+    """A report's headline and problems."""
+    return message(_a_report(report))
+
+
+def health_junit(report: Any) -> str:
+    """A report as JUnit XML."""
+    return junit(_a_report(report))
+
+
+class FilterModule:
+    """The filters around health checks."""
+
+    def filters(self) -> dict[str, Any]:
+        return {
+            "health_secrets": health_secrets,
+            "health_report": health_report,
+            "health_table": health_table,
+            "health_message": health_message,
+            "health_junit": health_junit,
+        }

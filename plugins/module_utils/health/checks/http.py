@@ -1,0 +1,246 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An HTTP answer: status, text, JSON values and time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..assertions import Assertion, check_assertion, parse_assertions
+from ..check import Check
+from ..model import Finding, Outcome, Status, Unreachable, judged, level
+from ..net import broken_off
+from ..options import option
+from ..secrets import mask_url
+from ..tools import Deadline, Tools
+from ..web import (
+    address_problems,
+    header_problems,
+    host_header,
+    name_of,
+    open_address,
+    parse_url,
+    request_headers,
+)
+
+SCHEMES = ("http", "https")
+MAX_BODY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; ``body`` holds at most MAX_BODY_BYTES."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    took_ms: float
+
+
+@dataclass(frozen=True)
+class HttpCheck(Check):
+    """One request. Redirects are not followed: their status is what is seen."""
+
+    TYPE: ClassVar[str] = "http"
+    WEIGHT: ClassVar[float] = 3
+
+    url: str = option("str", required=True, about="http:// or https:// address.")
+    method: str = option("str", "GET", about="Request method.")
+    headers: Mapping[str, Any] = option("mapping", {}, about="Request headers; Host also sets the TLS server name.")
+    body: object = option("raw", about="Request body; anything but a text is sent as JSON.")
+    status: Sequence[int] = option("integers", (200,), about="Status codes that are fine.")
+    contains: str = option("str", "", about="Text that the answer has to hold.")
+    response_headers: Mapping[str, Any] = option(
+        "mapping", {}, about="Regular expressions that headers of the answer have to match."
+    )
+    json: Mapping[str, Any] = option("mapping", {}, about="Assertions on the answer, C({path: {operator: value}}).")
+    ca_file: str = option("str", "", about="PEM file of the authorities to trust; the system's by default.")
+    verify: bool = option("bool", True, about="Whether the certificate has to be valid.")
+    server_name: str = option("str", "", about="TLS server name; the Host header or the URL's host by default.")
+    connect_to: str = option("str", "", about="host:port to connect to in place of the URL's.")
+    warn_ms: float = option("number", 1000, minimum=0, about="Warning from this many milliseconds; 0 for none.")
+    crit_ms: float = option("number", 0, minimum=0, about="Critical from this many milliseconds; 0 for none.")
+
+    def problems(self) -> list[str]:
+        problems = address_problems(self.url, SCHEMES, self.connect_to) + header_problems(self.headers)
+        problems += parse_assertions(self.json)[1]
+        if not re.match(r"[A-Z]{3,20}\Z", self.method):
+            problems.append(f"method: expected capital letters such as GET, got {self.method!r}")
+        problems += [f"status: expected 100 to 599, got {code}" for code in self.status if not 100 <= code <= 599]
+        if not self.status:
+            problems.append("status is empty: no answer could pass")
+        for name, pattern in self.response_headers.items():
+            try:
+                re.compile(str(pattern))
+            except re.error as error:
+                problems.append(f"response_headers: {name} has no regular expression ({error})")
+        if self.crit_ms and self.warn_ms > self.crit_ms:
+            problems.append(f"warn_ms ({self.warn_ms:g}) is above crit_ms ({self.crit_ms:g})")
+        return problems
+
+    def target(self) -> str:
+        shown = mask_url(self.url)
+        host = host_header(self.headers)
+        through = f" via {self.connect_to}" if self.connect_to else ""
+        return f"{shown}{f' (Host {host})' if host else ''}{through}"
+
+    def run(self, tools: Tools, deadline: Deadline) -> Outcome:
+        return self.judge(self.ask(deadline))
+
+    def judge(self, answer: Answer) -> Outcome:
+        """Hold an answer against everything that is wanted of it."""
+        codes = " or ".join(str(code) for code in self.status)
+        findings: list[Finding] = []
+        wanted = [f"status {codes}"]
+        if answer.status not in self.status:
+            findings.append(Finding(Status.CRITICAL, f"status {answer.status}", _status_step(answer.status)))
+        if self.contains:
+            wanted.append(f'a body with "{self.contains}"')
+            if self.contains not in answer.body:
+                findings.append(Finding(Status.CRITICAL, f'the body does not hold "{self.contains}"', _LOG_STEP))
+        for name, pattern in self.response_headers.items():
+            value = answer.headers.get(name.lower())
+            wanted.append(f"header {name} matching {pattern}")
+            if value is None or not re.search(str(pattern), value):
+                shown = "is not there" if value is None else f'is "{value}"'
+                findings.append(Finding(Status.CRITICAL, f"header {name} {shown}", _LOG_STEP))
+        assertions = parse_assertions(self.json)[0]
+        wanted += [assertion.describe() for assertion in assertions]
+        findings += _json_findings(assertions, answer.body)
+        findings.append(
+            level(
+                answer.took_ms,
+                self.warn_ms,
+                self.crit_ms,
+                f"the answer took {answer.took_ms:.0f} ms",
+                "look at the load of the host, its database and what the program waits for",
+            )
+        )
+        if self.warn_ms or self.crit_ms:
+            wanted.append(f"less than {self.warn_ms or self.crit_ms:g} ms")
+        seen = f"status {answer.status} in {answer.took_ms:.0f} ms"
+        if any(finding.status is Status.CRITICAL for finding in findings) and answer.body.strip():
+            seen += f": {_excerpt(answer.body)}"
+        return judged(
+            findings,
+            seen=seen,
+            wanted=", ".join(wanted),
+            fine=f"status {answer.status} in {answer.took_ms:.0f} ms",
+            measures={"answer_ms": round(answer.took_ms, 1), "status": answer.status},
+        )
+
+    def ask(self, deadline: Deadline) -> Answer:
+        """Send the request and read the answer. Raises Unreachable, CouldNotRun and TimeoutError."""
+        address = parse_url(self.url, SCHEMES)
+        server_name = self.server_name or name_of(host_header(self.headers))
+        plain = open_address(address, self.connect_to, server_name, self.ca_file, self.verify, deadline)
+        connection = http.client.HTTPConnection(address.host, address.port)
+        connection.sock = plain
+        try:
+            plain.settimeout(deadline.left())
+            return self._exchange(connection, plain, request_headers(address, self.headers), address.path, deadline)
+        except (TimeoutError, socket.timeout):
+            raise Unreachable(
+                f"connected, but no whole answer within {deadline.seconds:g} s",
+                "look whether the program hangs (its log, its database), and what it waits for",
+            ) from None
+        except http.client.HTTPException as error:
+            raise Unreachable(
+                f"the answer is no HTTP ({type(error).__name__})",
+                "look whether the port is the right one, and whether it wants https",
+            ) from None
+        except OSError as error:
+            raise broken_off(self.target(), error) from None
+        finally:
+            connection.close()
+            plain.close()
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        plain: socket.socket,
+        headers: dict[str, str],
+        path: str,
+        deadline: Deadline,
+    ) -> Answer:
+        body = _body(self.body)
+        if body is not None:
+            headers.setdefault("Content-Length", str(len(body)))
+            if not isinstance(self.body, str):
+                headers.setdefault("Content-Type", "application/json")
+        headers.setdefault("Connection", "close")
+        connection.putrequest(self.method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value.encode("utf-8"))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        received = b""
+        while len(received) < MAX_BODY_BYTES:
+            # Each read gets what is left of the time, so a server that drips cannot stretch it.
+            left = deadline.left()
+            if response.isclosed():
+                break
+            plain.settimeout(left)
+            received += response.read1(65536)
+        charset = response.headers.get_content_charset("utf-8")
+        try:
+            text = received.decode(charset, errors="replace")
+        except LookupError:
+            text = received.decode("utf-8", errors="replace")
+        return Answer(
+            response.status,
+            {name.lower(): value for name, value in response.getheaders()},
+            text,
+            deadline.spent_ms(),
+        )
+
+
+_LOG_STEP = "look into the log of the program, and call the address by hand"
+
+
+def _status_step(status: int) -> str:
+    steps = {
+        401: "give the check the credentials it needs, or let this path do without",
+        403: "look which rule refuses the request",
+        404: "correct the path, or look whether the right program and release answer",
+        429: "the request limit refuses the check: exempt the health path, or check less often",
+        502: "no program answers behind the proxy: look at the application's units and their log",
+        503: "the program says that it is not ready, or every member is out of the pool: look at what it depends on",
+        504: "the program behind the proxy does not answer in time: look at its log and its database",
+    }
+    if status in steps:
+        return steps[status]
+    if 300 <= status < 400:
+        return "check the address that it redirects to, or list this status as wanted"
+    return "look into the log of the program" if status >= 500 else "correct the request, or the status wanted"
+
+
+def _json_findings(assertions: list[Assertion], body: str) -> list[Finding]:
+    if not assertions:
+        return []
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return [Finding(Status.CRITICAL, "the answer is no JSON", _LOG_STEP)]
+    wrong = (check_assertion(assertion, document) for assertion in assertions)
+    return [
+        Finding(Status.CRITICAL, text, "look at what this value stands for, in the program's log")
+        for text in wrong
+        if text
+    ]
+
+
+def _body(body: object) -> bytes | None:
+    if body is None:
+        return None
+    return (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+def _excerpt(body: str, limit: int = 200) -> str:
+    text = " ".join(body.split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,123 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Connections that keep to a deadline, and plain words for the ways in which they fail."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from contextlib import suppress
+
+from .model import CouldNotRun, Unreachable
+from .tools import Deadline
+
+_CERTIFICATE_STEPS = {
+    10: "renew the certificate and reload the server",
+    18: "give the check the ca_file that signed the certificate, or serve one from a known authority",
+    19: "give the check the ca_file that signed the certificate",
+    20: "give the check the ca_file that signed the certificate, and let the server send its whole chain",
+    21: "let the server send its whole chain",
+    62: "issue a certificate for this name, or correct server_name",
+    64: "issue a certificate for this address, or give the check a server_name",
+}
+
+
+def where(host: str, port: int) -> str:
+    """``host:port``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Read ``host:port`` or ``[address]:port``. Raises ValueError."""
+    match = re.match(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:/@\s]+)):(\d{1,5})\Z", text)
+    if not match or not 1 <= int(match.group(3)) <= 65535:
+        raise ValueError(f"expected host:port or [address]:port, got {text!r}")
+    return match.group(1) or match.group(2), int(match.group(3))
+
+
+def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """A TCP connection. Raises Unreachable, saying why there is none."""
+    target = where(host, port)
+    try:
+        connection = socket.create_connection((host, port), timeout=deadline.left())
+    except socket.gaierror as error:
+        raise Unreachable(
+            f"the name {host} does not resolve ({error.strerror or error})",
+            f"correct the name, or the name service on this host (getent hosts {host})",
+        ) from None
+    except ConnectionRefusedError:
+        raise Unreachable(
+            f"connection to {target} refused: nothing listens there",
+            f"start the service, or correct the port (ss -ltn 'sport = :{port}' on {host})",
+        ) from None
+    except (TimeoutError, socket.timeout):
+        raise Unreachable(
+            f"no connection to {target} within {deadline.seconds:g} s",
+            f"look whether the host is up and a firewall drops port {port}",
+        ) from None
+    except OSError as error:
+        raise Unreachable(
+            f"no connection to {target}: {error.strerror or error}",
+            "look at the route and the firewall"
+            if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+            else "correct the address",
+        ) from None
+    with suppress(OSError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def tls_context(ca_file: str, verify: bool = True) -> ssl.SSLContext:
+    """Client settings that trust ``ca_file``, or the system's authorities. Raises CouldNotRun."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except FileNotFoundError:
+        raise CouldNotRun(
+            f"ca_file {ca_file} does not exist", "put the authority's certificate there, or correct ca_file"
+        ) from None
+    except (ssl.SSLError, OSError) as error:
+        raise CouldNotRun(
+            f"ca_file {ca_file} cannot be used: {getattr(error, 'strerror', '') or error}",
+            "put the authority's certificate there in PEM form, readable for the user that runs the check",
+        ) from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def secure(
+    connection: socket.socket, context: ssl.SSLContext, server_name: str, target: str, deadline: Deadline
+) -> ssl.SSLSocket:
+    """A TLS handshake over a connection. Raises Unreachable, saying why there was none."""
+    connection.settimeout(deadline.left())
+    try:
+        return context.wrap_socket(connection, server_hostname=server_name)
+    except ssl.SSLCertVerificationError as error:
+        reason = (error.verify_message or str(error)).rstrip(".")
+        raise Unreachable(
+            f"{target} shows a certificate that is refused for {server_name}: {reason}",
+            _CERTIFICATE_STEPS.get(error.verify_code, "look at the certificate and its chain"),
+        ) from None
+    except (TimeoutError, socket.timeout):
+        raise Unreachable(
+            f"{target} accepts connections but does not finish a TLS handshake within {deadline.seconds:g} s",
+            "look whether the program behind the port hangs, and whether it speaks TLS",
+        ) from None
+    except ssl.SSLError as error:
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        raise Unreachable(
+            f"{target} does not finish a TLS handshake: {reason}",
+            "look whether the port speaks TLS, and in a version that is allowed",
+        ) from None
+    except OSError as error:
+        raise Unreachable(
+            f"{target} ends the connection during the TLS handshake ({error.strerror or error})",
+            "look into the log of the server",
+        ) from None
+
+
+def broken_off(target: str, error: OSError) -> Unreachable:
+    """For a connection that ends in the middle of an answer."""
+    return Unreachable(f"{target} ended the connection: {error.strerror or error}", "look into the log of the server")
