@@ -75,14 +75,14 @@ molecule: setup ## each role on Debian 13 and 12 (SCENARIO=nginx: one)
 single: setup ## everything on one server
 	@$(TESTBED) up tools/testbed/fleets/single_server.yml --inventory $(SINGLE_ADDRESSES)
 	@python examples/build.py
-	@pytest tests/journey/single_server.py
+	@pytest tests/journey/test_single_server.py
 	@$(TESTBED) down single_server
 
 journey: demo ## the demo, as a user goes through it: again, in check mode, with requests, with bad inputs
-	@pytest tests/journey/demo.py tests/journey/bad_inputs.py
+	@pytest tests/journey/test_demo.py tests/journey/test_bad_inputs.py
 
 faults: setup ## kill, cut, fill, on the demo (FAULT=killed_instance: one)
-	@pytest -s $(if $(FAULT),tests/faults/$(FAULT).py,tests/faults)
+	@pytest -s $(if $(FAULT),tests/faults/test_$(FAULT).py,tests/faults)
 
 bench: setup ## measure (BENCH=site: one)
 	@for bench in $(if $(BENCH),$(BENCH),$(basename $(notdir $(wildcard tests/bench/*.py)))); do python tests/bench/$$bench.py; done

@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Runs `ansible-test sanity` on a copy of the tree, since it wants to sit below ansible_collections
-# and resolves links. Its pip bootstrap comes from this Python's own ensurepip: no download.
+# Runs `ansible-test sanity` on a copy of what Ansible loads (our tools and tests have ruff and mypy), since it
+# wants to sit below ansible_collections and resolves links. Its pip bootstrap comes from this Python's own ensurepip: no download.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=build/sanity/ansible_collections/slipway/stack
 mkdir -p "$target"
-git ls-files --cached --others --exclude-standard -z |
+git ls-files --cached --others --exclude-standard -z -- galaxy.yml README.md changelogs meta playbooks plugins roles |
   while IFS= read -r -d '' file; do if [ -f "$file" ]; then printf '%s\0' "$file"; fi; done |
   tar --null -cf build/sanity/tree.tar -T -
-rm -rf "$target" && mkdir -p "$target"
+# What an earlier run left in tests/output (its virtual environment) is kept: it saves a minute.
+find "$target" -mindepth 1 -maxdepth 1 ! -name tests -exec rm -rf {} +
 tar -xf build/sanity/tree.tar -C "$target"
+# A repository of its own: inside ours, where build is ignored, ansible-test would find nothing.
+git init --quiet "$target"
+echo /tests/output > "$target/.gitignore"
 
 # ansible-test keeps its bootstrap script, one for each version of pip that it pins, in this folder.
 cache="$HOME/.ansible/test/cache"

@@ -1,0 +1,187 @@
+"""The demo as its user meets it: every instance answers, state is shared, and a second run changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+
+import pytest
+import websockets
+
+from tests.support.http import Client, context
+from tests.support.stack import SERVER_NAME, Stack
+
+
+def instances(stack: Stack) -> set[str]:
+    return {f"{stack.address(host)}:{port}" for host in ("app1", "app2") for port in (3000, 3001)}
+
+
+def answered_by(stack: Stack, instance: str, client: Client, method: str, path: str, body: object = None):
+    """Ask until the wanted instance is the one that answers: the pool chooses, a client can't."""
+    for _attempt in range(200):
+        answer = client.request(method, path, body)
+        assert answer.status < 400, answer.body
+        if answer.instance == instance:
+            return answer
+    raise AssertionError(f"{instance} answered none of 200 requests")
+
+
+def test_each_of_the_four_instances_answers_with_the_release(demo):
+    client = Client(demo)
+    answers = [client.get("/api/health") for _number in range(100)]
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.instance for answer in answers} == instances(demo)
+    assert {answer.headers["x-release"] for answer in answers} == {demo.facts("sample_app")["release"]}
+
+
+def test_plain_http_leads_to_https(demo):
+    import http.client
+
+    connection = http.client.HTTPConnection(demo.edge, 80, timeout=5)
+    connection.request("GET", "/api/notes?x=1", headers={"Host": SERVER_NAME})
+    answer = connection.getresponse()
+    assert answer.status in (301, 308)
+    assert answer.getheader("Location") == f"https://{SERVER_NAME}/api/notes?x=1"
+
+
+def test_a_row_written_through_one_instance_is_read_through_another(demo):
+    client, text = Client(demo), f"note {uuid.uuid4()}"
+    written = client.post("/api/notes", {"text": text})
+    assert written.status == 201
+    other = next(name for name in sorted(instances(demo)) if name != written.instance)
+    read = answered_by(demo, other, client, "GET", "/api/notes")
+    assert text in [note["body"] for note in read.json()["notes"]]
+
+
+def test_a_session_holds_across_all_instances(demo):
+    client = Client(demo)
+    assert client.post("/api/session", {"user": "ada"}).status == 201
+    for name in sorted(instances(demo)):
+        assert answered_by(demo, name, client, "GET", "/api/session").json()["user"] == "ada"
+
+
+def test_the_worker_takes_what_the_shop_queued(demo):
+    client = Client(demo)
+    before = client.get("/api/mail").json()
+    assert client.post("/api/notes", {"text": "for the worker"}).status == 201
+
+    async def processed() -> None:
+        for _attempt in range(100):
+            now = client.get("/api/mail").json()
+            if now["processed"] > before["processed"]:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"not processed within 10 s: {client.get('/api/mail').body}")
+
+    asyncio.run(processed())
+
+
+def socket(stack: Stack, source: str):
+    """A websocket through the edge; the client's address decides which instance it sticks to."""
+    return websockets.connect(
+        f"wss://{SERVER_NAME}/ws",
+        host=stack.edge,
+        port=443,
+        ssl=context(stack),
+        local_addr=(source, 0),
+        open_timeout=10,
+    )
+
+
+async def hear(websocket, kind: str) -> dict:
+    while True:
+        message = json.loads(await asyncio.wait_for(websocket.recv(), 10))
+        if message["type"] == kind:
+            return message
+
+
+def sources(stack: Stack) -> list[str]:
+    """Addresses of this machine that reach the edge; a few more are lent by the hosts' own namespaces."""
+    import socket as sockets
+
+    with sockets.socket(sockets.AF_INET, sockets.SOCK_DGRAM) as probe:
+        probe.connect((stack.edge, 443))
+        return [probe.getsockname()[0]]
+
+
+def test_a_websocket_message_reaches_a_client_of_another_instance(demo):
+    # Clients stick to an instance by their address, and this machine has one address: the second
+    # client connects to another instance directly, past the edge.
+    async def talk() -> tuple[str, str, dict]:
+        async with socket(demo, sources(demo)[0]) as one:
+            first = await hear(one, "welcome")
+            other = next(name for name in sorted(instances(demo)) if name != first["instance"])
+            async with websockets.connect(f"ws://{other}/ws") as two:
+                second = await hear(two, "welcome")
+                for websocket in (one, two):
+                    await websocket.send(json.dumps({"type": "join", "room": "lobby"}))
+                    await hear(websocket, "joined")
+                await one.send(json.dumps({"type": "message", "room": "lobby", "text": "hello"}))
+                return first["instance"], second["instance"], await hear(two, "message")
+
+    first, second, message = asyncio.run(talk())
+    assert first != second
+    assert message["text"] == "hello"
+
+
+def test_a_client_address_sticks_to_its_instance(demo):
+    async def welcomed() -> str:
+        async with socket(demo, sources(demo)[0]) as websocket:
+            return str((await hear(websocket, "welcome"))["instance"])
+
+    async def all_of_them() -> set[str]:
+        return {await welcomed() for _number in range(6)}
+
+    assert len(asyncio.run(all_of_them())) == 1
+
+
+def test_site_again_changes_nothing(demo):
+    run = demo.playbook("site")
+    assert run.status == 0, run.output
+    assert run.changed == dict.fromkeys(demo.hosts, 0), run.output
+
+
+def test_site_in_check_mode_finds_nothing_to_do(demo):
+    run = demo.playbook("site", "--check", "--diff")
+    assert run.status == 0, run.output
+    assert run.changed == dict.fromkeys(demo.hosts, 0), run.output
+    assert not re.search(r"^(\+\+\+|---) ", run.output, re.MULTILINE), run.output
+
+
+def test_no_secret_in_output_logs_or_arguments(demo):
+    secrets = [path.read_text().split()[0] for path in (demo.inventory / ".secrets").iterdir() if path.is_file()]
+    assert len(secrets) >= 3
+    run = demo.playbook("site", "--diff", "-vvv", "--limit", "app1,data1", "-e", "app_memory_limit_mb=257", "--check")
+    assert run.status == 0, run.output
+    for secret in secrets:
+        assert secret not in run.output
+    for host in demo.hosts:
+        seen = demo.shell(host, 'journalctl -q --no-pager; cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "')
+        for secret in secrets:
+            assert secret not in seen, host
+
+
+def test_verify_is_healthy(demo):
+    run = demo.playbook("verify")
+    assert run.status == 0, run.output
+    assert run.changed == dict.fromkeys(demo.hosts, 0)
+
+
+@pytest.mark.parametrize("port", [5432, 6379])
+def test_data_refuses_strangers(demo, port):
+    if port == 6379:
+        answer = demo.shell(
+            "app1", f'printf "PING\\r\\n" | timeout 2 nc -q1 {demo.address("data1")} {port}', check=False
+        )
+        assert "NOAUTH" in answer
+    else:
+        answer = demo.shell(
+            "edge1",
+            'python3 - <<"E"\nimport socket,struct\n'
+            f's=socket.create_connection(("{demo.address("data1")}",{port}),3)\n'
+            'b=struct.pack("!i",196608)+b"user\\0shop\\0database\\0shop\\0\\0"\n'
+            's.sendall(struct.pack("!i",len(b)+4)+b)\nprint(s.recv(500))\nE',
+        )
+        assert "no pg_hba.conf entry" in answer

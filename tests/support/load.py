@@ -1,0 +1,67 @@
+"""A constant rate of GETs over keep-alive connections, and every failure it saw."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from tests.support.http import Client
+from tests.support.stack import Stack
+
+
+@dataclass
+class Load:
+    """Requests from `workers` clients, `rate` a second in all, from entering until leaving the context."""
+
+    stack: Stack
+    path: str = "/api/health"
+    rate: float = 100
+    workers: int = 10
+    sent: int = 0
+    failures: list[str] = field(default_factory=list)
+    slowest: float = 0
+    instances: set[str] = field(default_factory=set)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> Load:
+        for _number in range(self.workers):
+            thread = threading.Thread(target=self._work, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def summary(self) -> str:
+        return f"{self.sent} requests, {len(self.failures)} failed, the slowest took {self.slowest:.2f} s"
+
+    def _work(self) -> None:
+        client = Client(self.stack, timeout=10)
+        pause = self.workers / self.rate
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            failure = ""
+            try:
+                answer = client.get(self.path)
+                if answer.status != 200:
+                    failure = f"status {answer.status}"
+            except Exception as error:
+                failure = f"{type(error).__name__}: {error}"
+            took = time.monotonic() - begun
+            with self._lock:
+                self.sent += 1
+                self.slowest = max(self.slowest, took)
+                if failure:
+                    self.failures.append(failure)
+                else:
+                    self.instances.add(answer.instance)
+            self._stop.wait(max(0, pause - took))

@@ -1,0 +1,84 @@
+"""The stack under test as a client sees it: addresses, playbooks, requests through the edge."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER_NAME = "shop.slipway.test"
+RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished ansible-playbook."""
+
+    status: int
+    output: str
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """Changed tasks by host, from the recap."""
+        return {host: int(changed) for host, _ok, changed, _unreachable, _failed in RECAP.findall(self.output)}
+
+
+class Stack:
+    """An inventory whose hosts are up."""
+
+    def __init__(self, inventory: str) -> None:
+        self.inventory = ROOT / "inventories" / inventory
+        hosts = yaml.safe_load((self.inventory / "addresses.yml").read_text())["all"]["hosts"]
+        self.hosts: dict[str, dict[str, str]] = hosts
+        groups = yaml.safe_load((self.inventory / "hosts.yml").read_text())
+        self.groups = {group: list(entry["hosts"]) for group, entry in groups.items()}
+        self.ca_file = self.inventory / ".secrets" / "ca" / "ca.crt"
+
+    def address(self, host: str) -> str:
+        return self.hosts[host]["ansible_host"]
+
+    @property
+    def edge(self) -> str:
+        return self.address(self.groups["edge"][0])
+
+    def playbook(self, name: str, *arguments: str) -> Run:
+        """Run one of the collection's playbooks; what it prints is kept, not shown."""
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(self.inventory), f"slipway.stack.{name}", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1500,
+        )
+        return Run(done.returncode, done.stdout + done.stderr)
+
+    def shell(self, host: str, command: str, check: bool = True) -> str:
+        """A command as root on a host, over SSH."""
+        access = self.hosts[host]
+        done = subprocess.run(
+            [
+                "ssh",
+                "-i",
+                access["ansible_ssh_private_key_file"],
+                *access.get("ansible_ssh_common_args", "").split(),
+                f"{access['ansible_user']}@{access['ansible_host']}",
+                f"sudo sh -c '{command}'",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{host}: {command}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def facts(self, name: str) -> dict[str, str]:
+        """What examples/build.py wrote of an artefact."""
+        return dict(json.loads((ROOT / "build" / "artifacts" / f"{name}.json").read_text()))
