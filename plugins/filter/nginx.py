@@ -1,0 +1,37 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters of the role nginx: judge its applications, and complete them for the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications
+
+
+def _list(filter_name: str, value: object) -> Sequence[Mapping[str, Any]]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(v, Mapping) for v in value):
+        raise AnsibleFilterError(f"{filter_name} takes a list of applications, each a dictionary; got {value!r}")
+    return value
+
+
+def nginx_findings(value: object) -> list[str]:
+    """What keeps these applications from being served."""
+    return list(applications.findings(_list("nginx_findings", value)))
+
+
+def nginx_applications(value: object) -> list[dict[str, Any]]:
+    """The applications with their defaults."""
+    try:
+        return applications.complete(_list("nginx_applications", value))
+    except ValueError as error:
+        raise AnsibleFilterError(f"nginx_applications: {error}") from error
+
+
+class FilterModule:
+    """The filters, by name."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Names and functions."""
+        return {"nginx_applications": nginx_applications, "nginx_findings": nginx_findings}
