@@ -127,7 +127,7 @@ APP_FIELDS: Mapping[str, Field] = {
     "restart_delay_seconds": _integer(0, 3600, " of seconds", 4),
     "stop_timeout_seconds": _integer(1, 86400, " of seconds", 30),
     "start_timeout_seconds": _integer(1, 3600, " of seconds", 60),
-    "heartbeat_seconds": _integer(1, 86400, " of seconds", 30),
+    "heartbeat_seconds": _integer(0, 86400, " of seconds", 0),
     "read_timeout_seconds": _integer(1, 86400, " of seconds", 60),
     "body_max_mb": _integer(1, 102400, " of MB", 10),
     "database": Field(

@@ -25,7 +25,14 @@ class Inventory:
     variables: Mapping[str, Any]
 
 
-HOST_VARIABLES = ("ansible_host", "slipway_address", "slipway_cores", "slipway_postgresql_role")
+HOST_VARIABLES = (
+    "ansible_host",
+    "slipway_address",
+    "slipway_cores",
+    "slipway_postgresql_role",
+    # A role's variable that could destroy a host is looked at before any role runs.
+    "postgresql_data_directory",
+)
 GLOBAL_VARIABLES = (
     "slipway_apps",
     "slipway_coordination_host",

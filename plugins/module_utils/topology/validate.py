@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from posixpath import normpath
 from typing import Any
 
 from ..host.findings import ERROR, Finding
@@ -190,6 +191,15 @@ def _host_findings(inventory: Inventory) -> Iterator[Finding]:
         cores = values.get("slipway_cores")
         if cores is not None and (isinstance(cores, bool) or not str(cores).isdigit() or int(cores) < 1):
             yield _error(name, "slipway_cores", cores, "a whole number of 1 or more", "correct slipway_cores")
+        directory = values.get("postgresql_data_directory")
+        if directory is not None and not _is_own_directory(directory):
+            yield _error(
+                name,
+                "postgresql_data_directory",
+                repr(directory),
+                "an absolute directory of its own, such as /srv/postgresql/main",
+                "correct postgresql_data_directory, or remove it to use the distribution's",
+            )
     coordination = inventory.variables.get("slipway_coordination_host")
     if coordination is not None and coordination not in inventory.groups.get("all", ()):
         yield _error(
@@ -199,6 +209,11 @@ def _host_findings(inventory: Inventory) -> Iterator[Finding]:
             "the name of a host in the inventory",
             "name one of the hosts",
         )
+
+
+def _is_own_directory(path: Any) -> bool:
+    """Absolute, normalised, and below a directory of the root: never / or /srv themselves."""
+    return isinstance(path, str) and path == normpath(path) and path.startswith("/") and path.count("/") >= 2
 
 
 def inventory_findings(inventory: Inventory) -> tuple[Finding, ...]:

@@ -21,6 +21,7 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
         "coordination_host": topology.coordination_host,
         "services": _services(topology, host),
         "memory_consumers": _memory_consumers(topology, host),
+        "ports": [port for app in topology.applications if app.is_served for port in topology.instances_on(app, host)],
         "tls_names": _tls_names(topology, host),
         "edge": {"applications": [_served(topology, app) for app in topology.applications if app.is_served]},
         "postgresql": _postgresql(topology, host),

@@ -82,6 +82,12 @@ def test_services_that_cannot_be_provided(changes, variable):
     assert [finding.variable for finding in inventory_findings(inventory(**changes))] == [variable]
 
 
+@pytest.mark.parametrize("directory", ["/", "", "data", "/srv", "/srv/../etc/x", "/srv/pg/", 5])
+def test_a_data_directory_that_would_be_a_disaster(directory):
+    (finding,) = inventory_findings(inventory(host_variables={"data1": {"postgresql_data_directory": directory}}))
+    assert (finding.host, finding.variable) == ("data1", "postgresql_data_directory")
+
+
 KNOWN = frozenset({"slipway_apps", "nginx_worker_connections", "postgresql_memory_mb"})
 
 
