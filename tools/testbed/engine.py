@@ -16,7 +16,8 @@ from .report import say
 from .state import ROOT
 
 START_SECONDS = 60
-_PID_FILE = Path("/var/run/docker.pid")
+_ENGINE = (Path("/var/run/docker.pid"), "dockerd")
+_CONTAINERD = (Path("/var/run/docker/containerd/containerd.pid"), "containerd")
 
 
 def connect() -> docker.DockerClient:
@@ -42,8 +43,13 @@ def connect() -> docker.DockerClient:
 
 
 def existing() -> docker.DockerClient | None:
-    """Return a client of the engine if one is running. Starts nothing."""
+    """Return a client of the engine if one is running, or None. Starts nothing."""
     return _answering()
+
+
+def can_hold_hosts() -> bool:
+    """Say whether an engine is installed here that may hold hosts although it does not answer."""
+    return bool(os.environ.get("DOCKER_HOST") or shutil.which("dockerd") or not Path("/proc").exists())
 
 
 def install_package(package: str) -> None:
@@ -69,36 +75,55 @@ def _answering() -> docker.DockerClient | None:
 def _start() -> docker.DockerClient:
     ROOT.mkdir(parents=True, exist_ok=True)
     log = ROOT / "dockerd.log"
-    _remove_stale_pid_file()
-    say(f"No Docker Engine is running: starting dockerd, log in {log}")
-    with open(log, "ab") as output:
-        # Its own session: it outlives this command and is not hit by its signals.
-        process = subprocess.Popen(
-            ["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
-        )
+    process = None
+    if _forget_dead(*_ENGINE):
+        say("A dockerd is running, but does not answer yet: waiting for it")
+    else:
+        _forget_dead(*_CONTAINERD)
+        if Path("/run/systemd/system").exists():
+            say("No Docker Engine is running: starting it with systemctl")
+            subprocess.run(["systemctl", "start", "docker"], check=False)
+            return _await(None, log)
+        say(f"No Docker Engine is running: starting dockerd, log in {log}")
+        with open(log, "ab") as output:
+            # Its own session: it outlives this command and is not hit by its signals.
+            process = subprocess.Popen(
+                ["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+            )
+    return _await(process, log)
+
+
+def _await(process: subprocess.Popen[bytes] | None, log: Path) -> docker.DockerClient:
+    """Wait until the engine answers, or until the process that was to become it ends."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         client = _answering()
         if client is not None:
-            version = client.version()["Version"]
-            say(f"Docker Engine {version} answers (process {process.pid}; it goes on running after this command)")
+            say(f"Docker Engine {client.version()['Version']} answers. It goes on running after this command.")
             return client
-        if process.poll() is not None:
+        if process is not None and process.poll() is not None:
             break
         time.sleep(0.2)
-    tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-15:])
-    raise BedError(f"dockerd did not start within {START_SECONDS} s. The end of {log}:\n{tail}")
+    tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-15:]) if log.exists() else ""
+    raise BedError(f"dockerd did not answer within {START_SECONDS} s. The end of {log}:\n{tail}")
 
 
-def _remove_stale_pid_file() -> None:
-    """Remove the pid file of a dockerd that was killed: dockerd refuses to start where that pid lives again."""
+def _forget_dead(pid_file: Path, name: str) -> bool:
+    """Say whether the process of a pid file lives; remove the file where it does not.
+
+    After a kill the file stays. The daemon takes any process that later has that number for itself, and refuses to
+    start; a killed one that nobody has waited for yet counts as alive too.
+    """
     try:
-        pid = int(_PID_FILE.read_text())
+        pid = int(pid_file.read_text())
     except (OSError, ValueError):
-        return
+        return False
     try:
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        # Empty for a process that ended and was not waited for.
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
     except OSError:
-        name = ""
-    if name != "dockerd":
-        _PID_FILE.unlink(missing_ok=True)
+        command = b""
+    if Path(command.decode(errors="replace")).name == name:
+        return True
+    pid_file.unlink(missing_ok=True)
+    return False
