@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
@@ -25,7 +26,10 @@ class ActionModule(ActionBase):
         """Validate the options, render every file, run the module."""
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)[1]
+        validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
+        if validation.error_messages:
+            raise AnsibleActionFail(f"{MODULE}: {'; '.join(validation.error_messages)}")
+        args = validation.validated_parameters
         files = [self._rendered(index, file, variables) for index, file in enumerate(args["files"])]
         result: dict[str, Any] = self._execute_module(
             module_name=MODULE, module_args=dict(args, files=files), task_vars=variables

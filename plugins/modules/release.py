@@ -199,17 +199,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         keep=params["keep"],
     )
     check_accounts(module, root)
-    lock = nullcontext() if module.check_mode else host.locked(root, params["owner"], params["group"])
-    with lock:
-        before = host.read(root)
-        steps = plan(before, wanted)
-        now = int(time.time())
-        after = predict(before, steps, now)
-        store = next((step for step in steps if isinstance(step, Store)), None)
-        with archive(module, store) as stream:
-            if not module.check_mode:
+    before = host.read(root)
+    steps = plan(before, wanted)
+    now = int(time.time())
+    after = predict(before, steps, now)
+    with archive(module, next((step for step in steps if isinstance(step, Store)), None)) as stream:
+        if steps and not module.check_mode:
+            with host.locked(root, params["owner"], params["group"]):
+                if host.read(root) != before:
+                    raise ReleaseError(f"{root} was changed by another run on this host meanwhile; run again")
                 host.apply(root, steps, stream, params["owner"], params["group"], now)
-                after = host.read(root)
+            after = host.read(root)
     result: dict[str, Any] = {
         "changed": bool(steps),
         "current": after.current,
