@@ -13,6 +13,7 @@ from .model import (
     Endpoint,
     Meet,
     NodeView,
+    Pulse,
     RedisClusterError,
     Replicate,
     SetEpoch,
@@ -70,9 +71,7 @@ class Client:
         members = parse_nodes(self._call(node, "CLUSTER", "NODES"))
         info = parse_info(self._call(node, "CLUSTER", "INFO"))
         own_id = next((member.node_id for member in members if "myself" in member.flags), "")
-        replication = self._call(node, "INFO", "replication")
-        if not isinstance(replication, Mapping):
-            replication = parse_info(str(replication))
+        replication = _pairs(self._call(node, "INFO", "replication"))
         return NodeView(
             endpoint=node,
             node_id=own_id,
@@ -82,6 +81,14 @@ class Client:
             keys=int(self._call(node, "DBSIZE")),
             link_up=replication.get("role") != "slave" or replication.get("master_link_status") == "up",
         )
+
+    def pulse(self, node: Endpoint) -> Pulse:
+        """Whether one instance, member of a cluster or not, serves. Raises as :meth:`state` does."""
+        server = _pairs(self._call(node, "INFO", "cluster"))
+        if str(server.get("cluster_enabled")) != "1":
+            return Pulse(0, True)
+        info = parse_info(self._call(node, "CLUSTER", "INFO"))
+        return Pulse(int(info.get("cluster_slots_assigned", 0)), info.get("cluster_state") == "ok")
 
     def apply(self, action: Action, state: State) -> None:
         """Carry out one action; ``state`` tells the ids of the nodes."""
@@ -120,6 +127,11 @@ class Client:
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
             decode_responses=True,
         )
+
+
+def _pairs(answer: Any) -> Mapping[str, Any]:
+    """An answer to INFO, which redis-py has read already."""
+    return answer if isinstance(answer, Mapping) else parse_info(str(answer))
 
 
 def _refused(node: Endpoint, error: Exception) -> str:

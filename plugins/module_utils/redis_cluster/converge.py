@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable, Protocol
 
-from .client import Loading
-from .model import Action, Endpoint, NodeView, Replicate, State, Wanted
+from .client import Loading, Unreachable
+from .model import SLOTS, Action, Endpoint, NodeView, Pulse, Replicate, State, Wanted
 from .plan import obstacles, unacquainted, unsettled
 from .wait import wait_until
 
@@ -28,6 +28,12 @@ class Nodes(Protocol):
     def state(self, wanted: Wanted, absent: Callable[[Endpoint], NodeView] | None = None) -> State: ...
 
     def apply(self, action: Action, state: State) -> None: ...
+
+
+class Instance(Protocol):
+    """What waiting for one instance needs of a client."""
+
+    def pulse(self, node: Endpoint) -> Pulse: ...
 
 
 def read(nodes: Nodes, wanted: Wanted, timing: Timing, absent: Callable[[Endpoint], NodeView] | None = None) -> State:
@@ -54,6 +60,26 @@ def apply(nodes: Nodes, wanted: Wanted, state: State, actions: Sequence[Action],
     for replicate in last:
         nodes.apply(replicate, state)
     return _observe(nodes, wanted, timing, lambda seen: (*_not_following(seen, last), *obstacles(seen)))
+
+
+def back_in_service(instance: Instance, node: Endpoint, timing: Timing) -> Pulse:
+    """Wait until a restarted instance answers and, where its cluster was formed, says that the cluster serves."""
+
+    def look() -> Pulse | Loading | Unreachable:
+        try:
+            return instance.pulse(node)
+        except (Loading, Unreachable) as error:
+            return error
+
+    def judge(seen: Pulse | Loading | Unreachable) -> Sequence[str]:
+        if not isinstance(seen, Pulse):
+            return (str(seen),)
+        formed = seen.slots_assigned == SLOTS
+        return (f"{node.label} reports cluster_state:fail",) if formed and not seen.state_ok else ()
+
+    seen = wait_until(look, judge, timeout_seconds=timing.timeout_seconds, clock=timing.clock, sleep=timing.sleep)
+    assert isinstance(seen, Pulse)
+    return seen
 
 
 def _not_following(state: State, actions: Sequence[Replicate]) -> tuple[str, ...]:

@@ -95,6 +95,14 @@ class NodeView:
 
 
 @dataclass(frozen=True)
+class Pulse:
+    """The least that one instance says: whether its cluster serves. A single server has no slots."""
+
+    slots_assigned: int
+    state_ok: bool
+
+
+@dataclass(frozen=True)
 class State:
     """The views of all wanted nodes, in the order in which they are wanted."""
 

@@ -7,6 +7,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.client
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.model import (
     AddSlots,
     Meet,
+    Pulse,
     RedisClusterError,
     Replicate,
     SetEpoch,
@@ -96,3 +97,20 @@ def test_each_action_is_one_command(action, words):
     connection = Connection()
     client(connection).apply(action, State((view(node(1), "id-1", []), view(node(2), "id-2", []))))
     assert connection.calls == [words]
+
+
+@pytest.mark.parametrize(
+    ("answers", "pulse"),
+    [
+        ({("INFO", "cluster"): {"cluster_enabled": 0}}, Pulse(0, True)),
+        (
+            {
+                ("INFO", "cluster"): "# Cluster\r\ncluster_enabled:1\r\n",
+                ("CLUSTER", "INFO"): "cluster_state:fail\r\ncluster_slots_assigned:16384\r\n",
+            },
+            Pulse(16384, False),
+        ),
+    ],
+)
+def test_a_pulse_tells_whether_the_instance_serves(answers, pulse):
+    assert client(Connection(answers)).pulse(node(1)) == pulse

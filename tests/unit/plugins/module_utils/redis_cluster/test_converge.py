@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster import converge
-from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.client import Loading
+from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.client import Loading, Unreachable
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.model import (
     Meet,
+    Pulse,
     RedisClusterError,
     Replicate,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.plan import obstacles, plan, predict
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.wait import wait_until
-from cluster_states import six, untouched
+from cluster_states import node, six, untouched
 
 
 class Clock:
@@ -94,3 +95,33 @@ def test_a_condition_met_at_the_deadline_counts():
         interval_seconds=0.5,
     )
     assert seen == 1
+
+
+class Instance:
+    """Gives one answer after another; the last one for ever."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def pulse(self, endpoint):
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_a_restarted_member_is_waited_for_until_its_cluster_serves():
+    clock = Clock()
+    instance = Instance(Unreachable("refused"), Loading("loading"), Pulse(16384, False), Pulse(16384, True))
+    assert converge.back_in_service(instance, node(1), timing(clock)) == Pulse(16384, True)
+    assert clock.now == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("pulse", [Pulse(0, True), Pulse(0, False), Pulse(5461, False)])
+def test_an_instance_of_no_formed_cluster_only_has_to_answer(pulse):
+    assert converge.back_in_service(Instance(pulse), node(1), timing(Clock())) == pulse
+
+
+def test_a_restarted_member_that_does_not_serve_again_is_named():
+    with pytest.raises(RedisClusterError, match=r"not done after 10 seconds: data1 .* reports cluster_state:fail"):
+        converge.back_in_service(Instance(Pulse(16384, False)), node(1), timing(Clock()))
