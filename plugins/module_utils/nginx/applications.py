@@ -43,10 +43,13 @@ def ascii_name(name: str) -> str:
         ValueError: when ``name`` is neither a host name nor an IP address; one leading ``*.`` is allowed.
     """
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
-    if ":" in bare:
-        return f"[{ip_address(bare).compressed}]"
     wildcard, host = ("*.", name[2:]) if name.startswith("*.") else ("", name)
-    found = wildcard + host.encode("idna").decode("ascii").lower()
+    try:
+        if ":" in bare:
+            return f"[{ip_address(bare).compressed}]"
+        found = wildcard + host.encode("idna").decode("ascii").lower()
+    except ValueError as error:
+        raise ValueError(f"{name!r} is not a host name") from error
     if not HOST_NAME.match(found):
         raise ValueError(f"{name!r} is not a host name")
     return found
@@ -94,7 +97,7 @@ def _of_one(where: str, application: Mapping[str, Any]) -> Iterator[str]:
     for name in application["server_names"]:
         try:
             ascii_name(str(name))
-        except ValueError:  # UnicodeError, of names that IDNA refuses, is one
+        except ValueError:
             yield f"{where}.server_names: {name!r}; expected a host name, *.domain or an IP address"
     paths = [(option, path) for option in ("websocket_paths", "health_paths") for path in application[option]]
     paths += [("static.path", item.get("path", "")) for item in application["static"]]
@@ -102,9 +105,10 @@ def _of_one(where: str, application: Mapping[str, Any]) -> Iterator[str]:
     for option, path in paths:
         if not PATH.match(str(path)) or "/../" in f"{path}/":
             yield f"{where}.{option}: {path!r}; expected a path that begins with / and has no spaces, quotes or '..'"
-    for option, count in Counter((o, str(p).rstrip("/")) for o, p in paths if o != "static.directory").items():
+    given = Counter((option, str(path).rstrip("/")) for option, path in paths if option != "static.directory")
+    for (option, path), count in given.items():
         if count > 1:
-            yield f"{where}.{option[0]}: {option[1] or '/'!r} is given {count} times; give it once"
+            yield f"{where}.{option}: {path or '/'!r} is given {count} times; give it once"
     for option, minimum in MINIMA.items():
         value = application[option]
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:

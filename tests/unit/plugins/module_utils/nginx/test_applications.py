@@ -1,0 +1,117 @@
+"""Applications of the edge: what is refused, and what templates get."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.slipway.stack.plugins.module_utils.nginx.applications import (
+    DEFAULTS,
+    ascii_name,
+    complete,
+    findings,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+SHOP = {
+    "name": "shop",
+    "server_names": ["shop.example"],
+    "members": [
+        {"name": "app1:3000", "address": "192.0.2.1", "port": 3000},
+        {"name": "app2:3000", "address": "192.0.2.2", "port": 3000},
+    ],
+}
+
+
+def with_members(*members: dict) -> dict:
+    return {**SHOP, "members": list(members)}
+
+
+def test_a_good_application_has_no_findings():
+    assert findings([SHOP]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("Shop.Example", "shop.example"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("*.bücher.example", "*.xn--bcher-kva.example"),
+        ("2001:DB8:0::1", "[2001:db8::1]"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+        ("192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_names_become_what_browsers_send(name, sent):
+    assert ascii_name(name) == sent
+
+
+@pytest.mark.parametrize("name", ["", "a b", "shop.example;", "*.*.example", '"', "a..b", "~^(.*)$", "shop.example {"])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(ValueError, match="is not a host name"):
+        ascii_name(name)
+    assert "server_names" in findings([{**SHOP, "server_names": [name]}])[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": "Shop"}, "expected a lower-case letter"),
+        ({"websocket_paths": ["ws"]}, "begins with /"),
+        ({"websocket_paths": ['/ws" { } #']}, "quotes"),
+        ({"health_paths": ["/livez", "/livez"]}, "given 2 times"),
+        ({"websocket_paths": ["/ws", "/ws/"]}, "given 2 times"),
+        ({"static": [{"path": "/assets/../../", "directory": "/srv"}]}, "'..'"),
+        ({"static": [{"path": "/assets", "directory": "srv"}]}, "static.directory"),
+        ({"connect_timeout_seconds": 0}, "from 1 up"),
+        ({"body_max_mb": "8 gigs"}, "'8 gigs'"),
+        ({"single_instance": True}, "expected one member"),
+        (with_members({"name": "a", "address": "app1", "port": 3000}), "expected an IP address"),
+        (with_members({"name": "a", "address": "192.0.2.1", "port": 0}), "1 to 65535"),
+        (with_members({"name": "a", "address": "192.0.2.1", "port": 70000}), "1 to 65535"),
+        (with_members({"name": "a|b", "address": "192.0.2.1", "port": 3000}), "name 'a|b'"),
+        (
+            with_members(
+                {"name": "a", "address": "::1", "port": 3000}, {"name": "b", "address": "0:0::1", "port": 3000}
+            ),
+            "2 members have the address and port ::1 port 3000",
+        ),
+        (
+            with_members(
+                {"name": "a", "address": "192.0.2.1", "port": 1}, {"name": "a", "address": "192.0.2.1", "port": 2}
+            ),
+            "2 members have the name a",
+        ),
+    ],
+)
+def test_one_application_is_refused_by_the_option_that_is_wrong(change, told):
+    found = findings([{**SHOP, **change}])
+    assert len(found) == 1
+    assert told in found[0]
+
+
+def test_applications_do_not_take_each_others_names():
+    twin = {**SHOP, "server_names": ["SHOP.example"]}
+    found = findings([SHOP, twin, {"name": "a"}, {"name": "b"}])
+    assert [text for text in found if "2 applications are named 'shop'" in text]
+    assert [text for text in found if "server name shop.example is used by shop, shop" in text]
+    assert [text for text in found if "a, b have no server_names" in text]
+    assert len(found) == 3
+
+
+def test_templates_get_every_option():
+    (whole,) = complete([{"name": "shop"}])
+    assert whole == {"name": "shop", **DEFAULTS}
+
+
+def test_a_websocket_application_takes_websockets_everywhere_unless_it_says_where():
+    assert complete([{"name": "a", "kind": "websocket"}])[0]["websocket_paths"] == ["/"]
+    assert complete([{"name": "a", "kind": "websocket", "websocket_paths": ["/ws/"]}])[0]["websocket_paths"] == ["/ws"]
+
+
+@given(st.text(max_size=40))
+def test_no_name_that_is_accepted_can_end_a_directive(name):
+    try:
+        sent = ascii_name(name)
+    except ValueError:
+        return
+    assert not set(sent) & set(" \t\n;{}\"'\\$#")

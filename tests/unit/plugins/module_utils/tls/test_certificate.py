@@ -1,0 +1,110 @@
+"""Certificates: the names they carry, and when they no longer serve."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.slipway.stack.plugins.module_utils.tls.certificate import (
+    alternative_names,
+    given_findings,
+    missing_names,
+    renewal_reasons,
+)
+
+NOW = "20260301000000Z"
+AUTHORITY = {"subject_key_identifier": "aa:bb"}
+CERTIFICATE = {
+    "public_key_fingerprints": {"sha256": "11:22"},
+    "authority_key_identifier": "aa:bb",
+    "subject_alt_name": ["DNS:app1", "IP:2001:DB8::1"],
+    "not_before": "20260101000000Z",
+    "not_after": "20270101000000Z",
+}
+KEY = {"public_key_fingerprints": {"sha256": "11:22"}}
+NAMES = ["app1", "2001:db8:0::1"]
+
+
+def test_names_and_addresses_are_told_apart_and_each_taken_once():
+    names = ["App1", "app1", "192.0.2.1", "[::1]", "bücher.example", "*.app.example"]
+    assert alternative_names(names) == (
+        "DNS:app1",
+        "IP:192.0.2.1",
+        "IP:::1",
+        "DNS:xn--bcher-kva.example",
+        "DNS:*.app.example",
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a..b", "app1/24", "*."])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(ValueError, match="neither a host name nor an IP address"):
+        alternative_names([name])
+
+
+@pytest.mark.parametrize(
+    ("carried", "name", "covered"),
+    [
+        ("DNS:*.example.com", "www.example.com", True),
+        ("DNS:*.example.com", "example.com", False),
+        ("DNS:*.example.com", "a.www.example.com", False),
+        ("DNS:*.example.com", "*.example.com", True),
+        ("DNS:WWW.example.com", "www.Example.com", True),
+        ("IP:192.0.2.1", "192.0.2.1", True),
+        ("DNS:192.0.2.1", "192.0.2.1", False),
+    ],
+)
+def test_a_wildcard_covers_one_label_and_no_address(carried, name, covered):
+    assert (missing_names({"subject_alt_name": [carried]}, [name]) == ()) is covered
+
+
+def reasons(certificate, now=NOW, names=NAMES, fingerprint="11:22"):
+    return renewal_reasons(
+        certificate, key_fingerprint=fingerprint, authority=AUTHORITY, names=names, now=now, renew_before_days=30
+    )
+
+
+def test_a_certificate_that_serves_is_kept():
+    assert reasons(CERTIFICATE) == ()
+
+
+def test_names_in_another_order_or_spelling_are_no_change():
+    assert reasons(CERTIFICATE, names=["2001:db8::1", "APP1"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"certificate": None}, "there is none"),
+        ({"fingerprint": "33:44"}, "another key"),
+        ({"certificate": {**CERTIFICATE, "authority_key_identifier": "cc:dd"}}, "another authority"),
+        ({"names": ["app1"]}, "names changed"),
+        ({"now": "20261202000001Z"}, "expires within 30 days"),
+    ],
+)
+def test_a_certificate_that_does_not_serve_is_renewed_for_a_reason(change, told):
+    assert [told in text for text in reasons(**{"certificate": CERTIFICATE, **change})] == [True]
+
+
+def test_thirty_days_before_its_end_is_still_early():
+    assert reasons(CERTIFICATE, now="20261202000000Z") == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"mode": "0644"}, "everybody on the controller can read it"),
+        ({"key": {"public_key_fingerprints": {"sha256": "33:44"}}}, "not the key of"),
+        ({"now": "20270101000000Z"}, "it expired at 20270101000000Z"),
+        ({"now": "20251231235959Z"}, "valid only from"),
+        ({"names": ["app1", "app2"]}, "it lacks app2"),
+    ],
+)
+def test_a_given_pair_is_refused_for_what_is_wrong(change, told):
+    wanted = {"key": KEY, "names": NAMES, "now": NOW, "mode": "0600", **change}
+    found = given_findings(
+        CERTIFICATE, wanted["key"], names=wanted["names"], now=wanted["now"], key_mode=wanted["mode"]
+    )
+    assert [told in text for text in found] == [True]
+
+
+def test_a_given_pair_that_serves_is_accepted():
+    assert given_findings(CERTIFICATE, KEY, names=NAMES, now=NOW, key_mode="0640") == ()
