@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.converters import to_text
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible_collections.slipway.stack.plugins.module_utils.config_tree.model import TreeError, check_path
@@ -28,7 +29,8 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
         if validation.error_messages:
-            raise AnsibleActionFail(f"{MODULE}: {'; '.join(validation.error_messages)}")
+            kind = "unknown options" if isinstance(validation.errors[0], UnsupportedError) else "bad options"
+            raise AnsibleActionFail(f"{MODULE}: {kind}: {'; '.join(validation.error_messages)}")
         args = validation.validated_parameters
         files = [self._rendered(index, file, variables) for index, file in enumerate(args["files"])]
         result: dict[str, Any] = self._execute_module(
