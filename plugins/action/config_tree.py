@@ -36,8 +36,6 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(
             module_name=MODULE, module_args=dict(args, files=files), task_vars=variables
         )
-        # It would repeat every file's content, secrets included.
-        result.pop("invocation", None)
         return result
 
     def _update_module_args(self, module_name: str, module_args: dict[str, Any], *args: Any, **kwargs: Any) -> None:

@@ -195,11 +195,20 @@ from ansible_collections.slipway.stack.plugins.module_utils.config_tree.spec imp
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True, no_log=True)
+    invocation = {"module_args": without_contents(module.params)}
     try:
         result = run(module)
+    except PermissionError as error:
+        module.fail_json(msg=f"{error}; run the task with become: true", invocation=invocation)
     except (TreeError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+        module.fail_json(msg=str(error), invocation=invocation)
+    module.exit_json(**result, invocation=invocation)
+
+
+def without_contents(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the options without the contents of files: Ansible repeats them in results and, with -vvv, on screen."""
+    files = [{**file, "content": "(not shown)"} for file in params["files"]]
+    return {**params, "files": files}
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

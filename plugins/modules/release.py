@@ -181,6 +181,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = run(module)
+    except PermissionError as error:
+        module.fail_json(msg=f"{error}; run the task with become: true")
     except (ReleaseError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
