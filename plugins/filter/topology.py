@@ -28,7 +28,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.topology.validate im
     near_misses,
     wanted_ports,
 )
-from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view
+from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view, services
 
 
 def _inventory(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> Inventory:
@@ -69,28 +69,23 @@ def topology(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], h
         raise AnsibleFilterError(str(error)) from error
 
 
-def topology_findings(
-    hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str
-) -> list[dict[str, str]]:
-    """Everything that is wrong with the inventory."""
-    found = (
-        *near_misses(
-            {name: hostvars[name].keys() for name in groups["all"]}, PUBLIC_VARIABLES.union(_role_variables())
-        ),
-        *inventory_findings(_inventory(hostvars, groups, host)),
-    )
-    return [finding.as_dict() for finding in found]
-
-
-def topology_ports(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> list[dict[str, Any]]:
-    """The ports that the stack will listen on at `host`; none where the inventory is refused anyway."""
+def topology_preflight(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> dict[str, Any]:
+    """What preflight needs to know of `host`; its ports and services only where the inventory is sound."""
     inventory = _inventory(hostvars, groups, host)
-    if inventory_findings(inventory):
-        return []
-    return [
-        {"port": port, "purpose": variable, "unit_pattern": units}
-        for port, variable, units in wanted_ports(inventory)[host]
-    ]
+    slips = near_misses(
+        {name: hostvars[name].keys() for name in groups["all"]}, PUBLIC_VARIABLES.union(_role_variables())
+    )
+    errors = inventory_findings(inventory)
+    return {
+        "findings": [finding.as_dict() for finding in (*slips, *errors)],
+        "services": [] if errors else services(build(inventory), host),
+        "ports": []
+        if errors
+        else [
+            {"port": port, "purpose": variable, "unit_pattern": units}
+            for port, variable, units in wanted_ports(inventory)[host]
+        ],
+    }
 
 
 def with_passwords(databases: Sequence[Mapping[str, Any]], passwords: Mapping[str, str] | None) -> list[dict[str, Any]]:
@@ -121,8 +116,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "topology": topology,
-            "topology_findings": topology_findings,
-            "topology_ports": topology_ports,
+            "topology_preflight": topology_preflight,
             "with_passwords": with_passwords,
             "secret_environment": secret_environment,
         }

@@ -85,10 +85,25 @@ def test_a_data_directory_that_would_be_a_disaster(demo, with_variables, directo
 
 
 def test_a_clock_that_is_off(demo, with_variables):
-    # Hosts in containers share the machine's clock: what is off is the controller's, by faketime's own library.
-    run = with_variables(arguments=("-e", json.dumps({"preflight_clock_skew_max_seconds": -1})))
-    assert run.status != 0
-    assert "preflight_clock_skew_max_seconds" in run.output
+    # Hosts in containers share the machine's clock, so one host's modules are run with a clock of their own.
+    interpreter = "/usr/local/bin/late-python"
+    demo.shell("app1", "apt-get -qq install faketime > /dev/null")
+    demo.shell("app1", f'printf "#!/bin/sh\\nexec faketime -f +5s /usr/bin/python3 \\"\\$@\\"\\n" > {interpreter}')
+    demo.shell("app1", f"chmod 755 {interpreter}")
+    try:
+        run = with_variables({"app1": {"ansible_python_interpreter": interpreter}})
+        assert_refused(demo, run, "preflight_clock_skew_seconds_max on app1")
+    finally:
+        demo.shell("app1", f"rm {interpreter}; apt-get -qq purge faketime libfaketime > /dev/null")
+
+
+def test_a_system_that_is_not_supported(demo, with_variables):
+    demo.shell("data3", "cp --remove-destination /usr/lib/os-release /etc/os-release")
+    demo.shell("data3", "sed -i s/VERSION_ID=.*/VERSION_ID=10/ /etc/os-release")
+    try:
+        assert_refused(demo, with_variables(), "data3", "10", "Debian")
+    finally:
+        demo.shell("data3", "ln -sfn ../usr/lib/os-release /etc/os-release")
 
 
 def test_a_disk_with_too_little_room(demo, with_variables):

@@ -19,7 +19,7 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
         "host": host.name,
         "address": host.address,
         "coordination_host": topology.coordination_host,
-        "services": _services(topology, host),
+        "services": services(topology, name),
         "memory_consumers": _memory_consumers(topology, host),
         "ports": [port for app in topology.applications if app.is_served for port in topology.instances_on(app, host)],
         "tls_names": _tls_names(topology, host),
@@ -33,7 +33,9 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
     }
 
 
-def _services(topology: Topology, host: Host) -> list[str]:
+def services(topology: Topology, name: str) -> list[str]:
+    """What a host carries: ``edge``, ``postgresql``, ``redis``, ``app``."""
+    host = topology.hosts[name]
     found: list[str] = [group for group in ("edge", "postgresql", "redis") if group in host.groups]
     return [*found, "app"] if any(app.group in host.groups for app in topology.applications) else found
 
