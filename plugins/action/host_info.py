@@ -39,8 +39,9 @@ class ActionModule(ActionBase):
         return result
 
     def _ask(self) -> Sample | None:
+        command = f"{self._compute_environment_string()} date +%s.%N".strip()
         before = time.time()
-        answer = self._low_level_execute_command("date +%s.%N", sudoable=False)
+        answer = self._low_level_execute_command(command, sudoable=False)
         after = time.time()
         lines = str(answer.get("stdout", "")).split()
         try:
