@@ -34,6 +34,14 @@ CAPABILITIES = [
     "SYS_PTRACE",
 ]
 SECURITY = ["seccomp=unconfined", "apparmor=unconfined"]
+# The machine's own, shared by all hosts: what a test changes there would stay changed. /proc/sys/net is each host's.
+READ_ONLY = [
+    *(f"/proc/sys/{tree}" for tree in ("abi", "crypto", "debug", "dev", "fs", "kernel", "user", "vm")),
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sysrq-trigger",
+]
 TMPFS = {"/run": "", "/run/lock": "", "/tmp": "exec"}
 
 
@@ -47,7 +55,7 @@ def find(client: docker.DockerClient, fleet: str | None = None) -> list[Containe
 
 def spec_of(host: HostSpec, image: str, address: str, published: bool) -> str:
     """Return a fingerprint of all that would make a running host a different one."""
-    parts = [host.release, host.memory_mb, image, address, published, CAPABILITIES, SECURITY, TMPFS]
+    parts = [host.release, host.memory_mb, image, address, published, CAPABILITIES, SECURITY, READ_ONLY, TMPFS]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -177,9 +185,8 @@ def _create(
         mem_limit=f"{host.memory_mb}m",
         port_bindings={22: ("127.0.0.1", None)} if published else None,
     )
-    # What `docker run --security-opt systempaths=unconfined` sends: the engine knows no such option. systemd needs
-    # /proc and /sys as they are; testbed-init sees to what must not be written.
-    host_config.update(MaskedPaths=[], ReadonlyPaths=[])
+    # The SDK knows no option for these. By default the engine makes all of /proc/sys read-only.
+    host_config.update(MaskedPaths=[], ReadonlyPaths=READ_ONLY)
     made = api.create_container(
         image,
         name=labels.container_name(fleet, host.name),
