@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Wide enough for the lines of Ansible where nobody watches.
+export COLUMNS=${COLUMNS:-160}
+
 which=(--all)
 if [ $# -gt 0 ]; then
     which=(--scenario-name "$1")
