@@ -14,6 +14,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.health.report import
     table,
     with_passwords,
 )
+from ansible_collections.slipway.stack.plugins.module_utils.health.verdict import FAIL_ON, Verdict, fails
 
 
 def _a_report(report: Any) -> Mapping[str, Any]:
@@ -53,6 +54,17 @@ def health_junit(report: Any) -> str:
     return junit(_a_report(report))
 
 
+def health_fails(verdict: str, fail_on: str = "failed") -> bool:
+    """Whether a verdict is bad enough to fail on."""
+    try:
+        known = Verdict(verdict)
+    except ValueError:
+        raise AnsibleFilterError(f"{verdict!r} is no verdict; expected healthy, degraded or failed") from None
+    if fail_on not in FAIL_ON:
+        raise AnsibleFilterError(f"fail_on: expected one of {', '.join(FAIL_ON)}, got {fail_on!r}")
+    return fails(known, fail_on)
+
+
 class FilterModule:
     """The filters around health checks."""
 
@@ -63,4 +75,5 @@ class FilterModule:
             "health_table": health_table,
             "health_message": health_message,
             "health_junit": health_junit,
+            "health_fails": health_fails,
         }

@@ -21,6 +21,8 @@ _SAID = ("status", "name", "target", "seen", "wanted", "message", "next_step")
 def _not_asked(answer: Mapping[str, Any] | None) -> dict[str, Any]:
     """The one result of a host that gave none: not to be heard from is not to be healthy."""
     message = " ".join(str((answer or {}).get("msg", "")).split())
+    # Ansible's own preamble, which tells the reader nothing.
+    message = re.sub(r"^(Task failed: )?(Module failed: )?", "", message)
     if answer is not None and answer.get("unreachable"):
         status, text = Status.CRITICAL, f"the host cannot be reached: {message}"
         step = "look whether it is up and takes SSH connections"

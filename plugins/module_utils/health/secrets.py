@@ -91,7 +91,13 @@ def mask_all(value: Any, secrets: Collection[str]) -> Any:
 
 def mask_url(url: str) -> str:
     """A URL that can be shown: without user and password, secret query values replaced."""
-    return mask(re.sub(r"(\w+://)[^@/?#\s]*@", r"\1", url), _of_url(url))
+    without_user = re.sub(r"(\w+://)[^@/?#\s]*@", r"\1", url)
+
+    def pair(match: re.Match[str]) -> str:
+        return f"{match.group(1)}={MASK}" if is_secret_name(unquote(match.group(1))) else match.group(0)
+
+    before, mark, query = without_user.partition("?")
+    return before + mark + re.sub(r"([^=&;#]+)=([^&;#]*)", pair, query)
 
 
 def shown(raw: Any, known: Collection[str], name: str = "") -> Any:

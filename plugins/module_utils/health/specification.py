@@ -69,9 +69,9 @@ def _parse(item: Any) -> tuple[Check | None, list[str]]:
     known = ", ".join(CHECK_TYPES)
     if kind is None:
         return None, [f"has no type; expected one of {known}"]
-    if kind not in CHECK_TYPES:
+    if not isinstance(kind, str) or kind not in CHECK_TYPES:
         return None, [f"unknown type {kind!r}{near_miss(str(kind), list(CHECK_TYPES))}; expected one of {known}"]
-    check_type = CHECK_TYPES[str(kind)]
+    check_type = CHECK_TYPES[kind]
     fields = {field.name: field for field in dataclasses.fields(check_type)}
     problems: list[str] = []
     if "url" in item and "host" in item:

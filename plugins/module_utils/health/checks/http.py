@@ -186,7 +186,10 @@ class HttpCheck(Check):
             if response.isclosed():
                 break
             plain.settimeout(left)
-            received += response.read1(65536)
+            chunk = response.read1(65536)
+            if not chunk:
+                break
+            received += chunk
         charset = response.headers.get_content_charset("utf-8")
         try:
             text = received.decode(charset, errors="replace")
