@@ -1,0 +1,168 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks side by side: order, deadlines, and what goes wrong within them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ansible_collections.slipway.stack.plugins.module_utils.health.check import Check
+from ansible_collections.slipway.stack.plugins.module_utils.health.model import (
+    CouldNotRun,
+    Outcome,
+    Status,
+    Unreachable,
+)
+from ansible_collections.slipway.stack.plugins.module_utils.health.runner import Policy, run_checks
+from ansible_collections.slipway.stack.plugins.module_utils.health.specification import parse_checks
+from ansible_collections.slipway.stack.plugins.module_utils.health.tools import Deadline, Tools
+from ansible_collections.slipway.stack.plugins.module_utils.health.verdict import Verdict, summarise_results
+from ansible_collections.slipway.stack.plugins.module_utils.health.waiter import Patience
+
+FINE = Outcome(Status.OK, "s", "w", "m")
+WARN = Outcome(Status.WARNING, "s", "w", "m")
+
+
+@dataclass(frozen=True)
+class Fake(Check):
+    """A check that does what a function says."""
+
+    TYPE: ClassVar[str] = "fake"
+    act: Any = None
+
+    def target(self) -> str:
+        return "nowhere"
+
+    def run(self, tools: Tools, deadline: Deadline) -> Outcome:
+        outcome = self.act()
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+
+def raising(error: Exception) -> Callable[[], Outcome]:
+    def act() -> Outcome:
+        raise error
+
+    return act
+
+
+def test_keeps_the_order_and_runs_all() -> None:
+    def slow() -> Outcome:
+        time.sleep(0.05)
+        return FINE
+
+    checks = [Fake(name=str(number), act=slow if number % 2 else lambda: FINE) for number in range(50)]
+    results = run_checks(checks, Tools(), Policy(parallelism=7))
+    assert [result.name for result in results] == [str(number) for number in range(50)]
+
+
+def test_every_way_of_getting_no_answer_is_a_result() -> None:
+    checks = [
+        Fake(name="library", act=raising(CouldNotRun("psycopg2 is missing", "install python3-psycopg2"))),
+        Fake(name="refused", act=raising(Unreachable("refused", "start it"))),
+        Fake(name="slow", act=raising(TimeoutError()), timeout_seconds=3),
+        Fake(name="old slow", act=raising(socket.timeout())),
+        Fake(name="cut", act=raising(ConnectionResetError(104, "Connection reset by peer"))),
+        Fake(name="defect", act=raising(ZeroDivisionError("division by zero"))),
+        Fake(name="fine", act=lambda: FINE),
+    ]
+    results = {result.name: result for result in run_checks(checks, Tools(), Policy())}
+    statuses = {name: result.status.value for name, result in results.items()}
+    assert statuses == {
+        "library": "unknown",
+        "refused": "critical",
+        "slow": "critical",
+        "old slow": "critical",
+        "cut": "critical",
+        "defect": "unknown",
+        "fine": "ok",
+    }
+    assert results["library"].outcome.next_step == "install python3-psycopg2"
+    assert results["slow"].outcome.message == "no answer within 3 s"
+    assert all(result.outcome.next_step for result in results.values() if result.status is not Status.OK)
+
+
+def test_a_missing_library_is_not_tried_again() -> None:
+    check = Fake(name="x", act=raising(CouldNotRun("missing", "install it")))
+    assert run_checks([check], Tools(), Policy(Patience(retries=9)))[0].attempts == 1
+
+
+def test_retries_and_successes_in_a_row() -> None:
+    answers = iter([False, True, False, True, True])
+
+    def act() -> Outcome:
+        return FINE if next(answers) else Outcome(Status.CRITICAL, "s", "w", "m", "n")
+
+    policy = Policy(Patience(retries=3, delay_seconds=0, successes=2))
+    result = run_checks([Fake(name="x", act=act)], Tools(), policy)[0]
+    assert (result.status, result.attempts) == (Status.OK, 5)
+
+
+def test_a_check_may_have_a_patience_of_its_own() -> None:
+    checks = [
+        Fake(name="a", retries=2, delay_seconds=0, act=raising(Unreachable("m", "n"))),
+        Fake(name="b", act=raising(Unreachable("m", "n"))),
+    ]
+    assert [result.attempts for result in run_checks(checks, Tools(), Policy())] == [3, 1]
+
+
+def test_a_warning_is_tried_again_only_where_it_would_fail() -> None:
+    for good, attempts in ((True, 1), (False, 3)):
+        policy = Policy(Patience(retries=2, delay_seconds=0), warning_is_good=good)
+        assert run_checks([Fake(name="x", act=lambda: WARN)], Tools(), policy)[0].attempts == attempts
+
+
+def test_a_stuck_probe_holds_up_nobody() -> None:
+    release = threading.Event()
+
+    def stuck() -> Outcome:
+        release.wait(30)
+        return FINE
+
+    checks = [Fake(name=f"stuck {number}", act=stuck, timeout_seconds=0.2) for number in range(4)]
+    checks += [Fake(name="fine", act=lambda: FINE)]
+    started = time.monotonic()
+    # Two places, both of them stuck: the others get their turn all the same.
+    results = run_checks(checks, Tools(), Policy(parallelism=2))
+    took = time.monotonic() - started
+    release.set()
+    assert [result.status.value for result in results] == ["critical"] * 4 + ["ok"]
+    assert took < 2 * (0.2 + 0.5) + 0.5
+
+
+def test_200_checks_of_slow_servers_end_with_the_slowest_deadline(serve: Callable[..., int]) -> None:
+    """No longer than the slowest deadline plus one second, whether a server says nothing or drips."""
+
+    def silent(connection: socket.socket) -> None:
+        time.sleep(10)
+
+    def drips(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.1)
+
+    def drips_headers(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.1)
+
+    ports = [serve(silent), serve(drips), serve(drips_headers)]
+    checks = parse_checks(
+        [
+            {"type": "http", "name": str(number), "url": f"http://127.0.0.1:{ports[number % 3]}/", "timeout_seconds": 2}
+            for number in range(200)
+        ]
+    )
+    started = time.monotonic()
+    results = run_checks(checks, Tools(), Policy())
+    took = time.monotonic() - started
+    assert took <= 2 + 1
+    assert summarise_results(results).verdict is Verdict.FAILED
+    assert {result.status for result in results} == {Status.CRITICAL}
