@@ -9,6 +9,8 @@ const MAIL_STREAM = 'mail';
 const MAIL_STREAM_LENGTH = 10000;
 const MAIL_DONE = 'mail:processed';
 const CHANNEL = 'rooms';
+const BEAT_MS = 2000;
+const SILENCE_MS = 7000;
 
 /** A connection to one server or to a cluster; both retry for ever and never queue while away. */
 function connect(settings, subscriber) {
@@ -40,10 +42,38 @@ class Store {
 
   start(onMessage) {
     if (!this.config.redis) return;
+    this.onMessage = onMessage;
+    this.beatChannel = `beat:${this.config.instance}`;
     this.commands = this.open('commands', false);
+    this.subscribe();
+    this.timer = setInterval(() => this.beat(), BEAT_MS);
+    this.timer.unref();
+  }
+
+  subscribe() {
+    this.heardAt = 0;
+    this.openedAt = Date.now();
     this.subscriber = this.open('subscriber', true);
-    this.subscriber.on('message', (_, text) => onMessage(JSON.parse(text)));
-    this.subscriber.subscribe(CHANNEL).catch((error) => this.log.warning('subscribe failed', { error: error.message }));
+    this.subscriber.on('message', (channel, text) => {
+      this.heardAt = Date.now();
+      if (channel === CHANNEL) this.onMessage(JSON.parse(text));
+    });
+    this.subscriber.subscribe(CHANNEL, this.beatChannel).then(
+      () => {
+        this.heardAt = Date.now();
+      },
+      (error) => this.log.warning('subscribe failed', { error: error.message }),
+    );
+  }
+
+  /** A server that is cut off closes nothing: only hearing oneself tells that a subscription is alive. */
+  beat() {
+    if (Date.now() - Math.max(this.heardAt, this.openedAt) > SILENCE_MS) {
+      this.log.warning('subscription silent, opening another');
+      this.subscriber.disconnect();
+      this.subscribe();
+    }
+    this.commands.publish(this.beatChannel, '').catch((error) => this.log.debug('no beat', { error: error.message }));
   }
 
   open(role, subscriber) {
@@ -103,13 +133,14 @@ class Store {
     try {
       // A key, not PING: a cluster that has lost slots still answers PING.
       await this.call((redis) => redis.get('health'));
-      return { ok: this.subscriber.status === 'ready', mode: this.config.redis.nodes ? 'cluster' : 'single' };
+      return { ok: Date.now() - this.heardAt < SILENCE_MS, mode: this.config.redis.nodes ? 'cluster' : 'single' };
     } catch (error) {
       return { ok: false, error: error.message };
     }
   }
 
   close() {
+    clearInterval(this.timer);
     for (const connection of [this.commands, this.subscriber]) if (connection) connection.disconnect();
     this.commands = null;
     this.lastError = 'closed';
