@@ -60,14 +60,14 @@ def test_a_login_session_has_the_limits(host, user):
 
 def test_a_new_unit_has_the_limits(host):
     assert "DefaultLimitNOFILE=65536" in host.check_output("systemctl show -p DefaultLimitNOFILE")
-    output = host.check_output("systemd-run --quiet --pipe --wait bash -c 'ulimit -Sn; ulimit -Su'")
+    output = host.check_output("systemd-run --quiet --collect --pipe --wait bash -c 'ulimit -Sn; ulimit -Su'")
     assert output.split() == [str(possible_nofile(host)), "65536"]
 
 
 def test_the_journal_is_persistent_and_bounded(host):
     assert host.file("/var/log/journal").is_directory
     message = "slipway-os-tuning-probe"
-    host.run_expect([0], f"systemd-run --quiet --wait --unit=slipway-probe echo {message}")
+    host.run_expect([0], f"systemd-run --quiet --collect --wait --unit=slipway-probe echo {message}")
     host.run_expect([0], "journalctl --sync")
     machine = host.file("/etc/machine-id").content_string.strip()
     host.run_expect([0], f"journalctl --directory=/var/log/journal/{machine} --grep={message} --lines=1")
