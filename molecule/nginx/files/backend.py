@@ -41,7 +41,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _version = head[0].split(" ")
-            headers = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in head[1:] if line)}
+            headers = {
+                key.lower(): value.strip() for key, _, value in (line.partition(":") for line in head[1:] if line)
+            }
             await reader.readexactly(int(headers.get("content-length", 0)))
             if headers.get("upgrade", "").lower() == "websocket":
                 await websocket(reader, writer, headers["sec-websocket-key"], name)
