@@ -52,9 +52,10 @@ options:
       - Without it O(sysfs_file) is not looked at; an empty dictionary removes it.
     type: dict
   sysfs_file:
-    description: Absolute path of the file that persists O(sysfs).
+    description:
+      - Absolute path of the file that persists O(sysfs).
+      - Without it, the file in C(/etc/tmpfiles.d) that has the same name as O(file).
     type: path
-    default: /etc/tmpfiles.d/60-slipway.conf
   state:
     description:
       - With V(present) the settings are applied and persisted. Keys that left O(settings) leave the file; the kernel
@@ -172,14 +173,16 @@ class Outcome:
 def parts_of(params: dict[str, Any]) -> list[Part]:
     """The trees to look at. Raises ValueError naming an option that is wrong."""
     for option in ("file", "sysfs_file"):
-        if not params[option].startswith("/"):
+        if params[option] is not None and not params[option].startswith("/"):
             raise ValueError(f"{option}: {params[option]!r} is not an absolute path")
+    file = Path(params["file"])
+    sysfs_file = Path(params["sysfs_file"] or f"/etc/tmpfiles.d/{file.name}")
     absent = params["state"] == "absent"
     settings = {} if absent else normalise(params["settings"])
-    parts = [Part("/proc/sys", "settings", settings, Path(params["file"]), sysctl_line)]
+    parts = [Part("/proc/sys", "settings", settings, file, sysctl_line)]
     if absent or params["sysfs"] is not None:
         attributes = {} if absent else normalise(params["sysfs"], "sysfs")
-        parts.append(Part("/sys", "sysfs", attributes, Path(params["sysfs_file"]), tmpfiles_line))
+        parts.append(Part("/sys", "sysfs", attributes, sysfs_file, tmpfiles_line))
     return parts
 
 
@@ -219,7 +222,7 @@ def main() -> None:
             "settings": {"type": "dict"},
             "file": {"type": "path", "default": "/etc/sysctl.d/60-slipway.conf"},
             "sysfs": {"type": "dict"},
-            "sysfs_file": {"type": "path", "default": "/etc/tmpfiles.d/60-slipway.conf"},
+            "sysfs_file": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         required_if=[("state", "present", ["settings"])],
