@@ -18,10 +18,12 @@ class Check:
 
     It adds its options as fields, names itself in ``TYPE``, and states in ``WEIGHT`` how much
     it counts in the score: 3 what users meet or data rests on, 2 what that stands on, 1 reserves.
+    ``LIBRARIES`` are imported before any clock runs; one that is missing is for ``run`` to tell.
     """
 
     TYPE: ClassVar[str] = ""
     WEIGHT: ClassVar[float] = 1
+    LIBRARIES: ClassVar[tuple[str, ...]] = ()
 
     name: str = option("str", "", about="What reports call the check; made from type and target by default.")
     timeout_seconds: float = option("number", 5.0, minimum=0.01, maximum=3600, about="Limit of one attempt.")

@@ -8,6 +8,8 @@ import re
 import socket
 import ssl
 from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
 
 from .model import CouldNotRun, Unreachable
 from .tools import Deadline
@@ -68,10 +70,15 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     return connection
 
 
-def tls_context(ca_file: str, verify: bool = True) -> ssl.SSLContext:
-    """Client settings that trust ``ca_file``, or the system's authorities. Raises CouldNotRun."""
+def tls_context(ca_file: str, verify: bool = True, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:
+    """Client settings that trust ``ca_file``, or the system's authorities. Raises CouldNotRun.
+
+    Reading the system's authorities takes tens of milliseconds, so all checks with the same settings
+    share one context, as long as its file stays the same.
+    """
     try:
-        context = ssl.create_default_context(cafile=ca_file or None)
+        stamp = Path(ca_file).stat().st_mtime_ns if ca_file else 0
+        return _context(ca_file, stamp, verify, minimum)
     except FileNotFoundError:
         raise CouldNotRun(
             f"ca_file {ca_file} does not exist", "put the authority's certificate there, or correct ca_file"
@@ -81,6 +88,12 @@ def tls_context(ca_file: str, verify: bool = True) -> ssl.SSLContext:
             f"ca_file {ca_file} cannot be used: {getattr(error, 'strerror', '') or error}",
             "put the authority's certificate there in PEM form, readable for the user that runs the check",
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _context(ca_file: str, stamp: int, verify: bool, minimum: ssl.TLSVersion) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file or None)
+    context.minimum_version = minimum
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .check import Check
@@ -120,6 +121,10 @@ def run_checks(checks: Sequence[Check], tools: Tools, policy: Policy) -> list[Re
     and its place is given to the next: no probe, however stuck, holds up the verdict. The threads
     are daemons, so that a stuck one does not keep the process alive either.
     """
+    for library in sorted({name for check in checks for name in check.LIBRARIES}):
+        # On a busy host an import takes a second, which is not the server's.
+        with suppress(ImportError):
+            tools.load(library)
     jobs = [_Job(check, Future()) for check in checks]
     waiting: queue.SimpleQueue[_Job] = queue.SimpleQueue()
     for job in jobs:

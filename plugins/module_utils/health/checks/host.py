@@ -169,8 +169,16 @@ class HostCheck(Check):
         return judged(
             findings,
             seen=", ".join(seen),
-            wanted=f"disk below {self.disk_warn_percent:g} %, memory below {self.memory_warn_percent:g} %, "
-            f"load below {self.load_warn_percent:g} % a core",
+            wanted=", ".join(
+                f"{what} below {limit:g} %"
+                for what, limit in (
+                    ("disk", self.disk_warn_percent),
+                    ("inodes", self.inodes_warn_percent),
+                    ("memory", self.memory_warn_percent),
+                    ("load a core", 0 if state.shared else self.load_warn_percent),
+                )
+                if limit
+            ),
             fine=", ".join(seen),
             measures={
                 "disk_percent": round(fullest.used_percent, 1) if fullest else 0.0,

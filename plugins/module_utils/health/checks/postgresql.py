@@ -64,6 +64,7 @@ class PostgresqlCheck(Check):
 
     TYPE: ClassVar[str] = "postgresql"
     WEIGHT: ClassVar[float] = 3
+    LIBRARIES: ClassVar[tuple[str, ...]] = ("psycopg2",)
 
     host: str = option("str", "127.0.0.1", about="Name, address or socket directory.")
     port: int = option("port", 5432, about="Port.")
@@ -104,7 +105,10 @@ class PostgresqlCheck(Check):
         role = "replica" if state.in_recovery else "primary"
         used = 100.0 * state.connections / max(state.max_connections, 1)
         wanted = ["an answer" if self.writable is None else "a primary" if self.writable else "a replica"]
-        wanted.append(f"less than {self.connections_warn_percent:g} % of the connections in use")
+        if self.warn_ms:
+            wanted.append(f"in less than {self.warn_ms:g} ms")
+        if self.connections_warn_percent:
+            wanted.append(f"less than {self.connections_warn_percent:g} % of the connections in use")
         findings = [
             level(
                 used,

@@ -94,6 +94,7 @@ class RedisCheck(Check):
 
     TYPE: ClassVar[str] = "redis"
     WEIGHT: ClassVar[float] = 3
+    LIBRARIES: ClassVar[tuple[str, ...]] = ("redis",)
 
     host: str = option("str", "127.0.0.1", about="Name or address.")
     port: int = option("port", 6379, about="Port.")
@@ -125,6 +126,8 @@ class RedisCheck(Check):
         role = "master" if state.info.get("role") == "master" else "replica"
         seen = [role, f"Redis {state.info.get('redis_version', '?')}", f"{state.took_ms:.0f} ms"]
         wanted = [f"a {self.role}" if self.role else "an answer"]
+        if self.warn_ms:
+            wanted.append(f"in less than {self.warn_ms:g} ms")
         findings = [
             level(
                 state.took_ms,

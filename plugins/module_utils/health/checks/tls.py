@@ -97,9 +97,8 @@ class TlsCheck(Check):
 
     def look(self, deadline: Deadline) -> Shown:
         """Ask the server."""
-        context = tls_context(self.ca_file)
         # An old version that is agreed on is a finding of its own, not a failed handshake.
-        context.minimum_version = min(ssl.TLSVersion.TLSv1_2, _VERSIONS[self.min_protocol])
+        context = tls_context(self.ca_file, minimum=min(ssl.TLSVersion.TLSv1_2, _VERSIONS[self.min_protocol]))
         with self._open(deadline) as plain, self._secured(context, plain, deadline) as connection:
             certificate = connection.getpeercert() or {}
             protocol = connection.version() or ""

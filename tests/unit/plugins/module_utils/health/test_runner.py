@@ -166,3 +166,23 @@ def test_200_checks_of_slow_servers_end_with_the_slowest_deadline(serve: Callabl
     assert took <= 2 + 1
     assert summarise_results(results).verdict is Verdict.FAILED
     assert {result.status for result in results} == {Status.CRITICAL}
+
+
+def test_a_slow_import_is_not_the_servers_time() -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> Any:
+        loaded.append(name)
+        raise ImportError(name)
+
+    @dataclass(frozen=True)
+    class NeedsLibrary(Fake):
+        LIBRARIES: ClassVar[tuple[str, ...]] = ("slow_library",)
+
+    def act() -> Outcome:
+        assert loaded == ["slow_library"]
+        return FINE
+
+    results = run_checks([NeedsLibrary(name="x", act=act)] * 3, Tools(load=load), Policy())
+    assert {result.status for result in results} == {Status.OK}
+    assert loaded == ["slow_library"]
