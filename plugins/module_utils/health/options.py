@@ -43,9 +43,10 @@ def option(
         "choices": tuple(choices),
         "about": about,
     }
-    if isinstance(default, (list, dict)):
-        made = default
-        return dataclasses.field(default_factory=lambda: made.copy(), metadata=metadata)
+    # What is made here is a field, only that the class which it is for is elsewhere.
+    # pylint: disable=invalid-field-call
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -150,7 +150,7 @@ def run_checks(checks: Sequence[Check], tools: Tools, policy: Policy) -> list[Re
     def start_worker() -> None:
         threading.Thread(target=work, daemon=True, name="health-check").start()
 
-    for _ in range(min(policy.parallelism, len(jobs))):
+    for _dummy in range(min(policy.parallelism, len(jobs))):
         start_worker()
 
     abandoned: dict[int, Result] = {}

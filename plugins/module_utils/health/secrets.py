@@ -42,7 +42,7 @@ def _of_url(text: str) -> set[str]:
 
 def _of_header(value: str) -> set[str]:
     # "Bearer abc" must be masked where only "abc" shows up, too.
-    scheme, _, rest = value.partition(" ")
+    scheme, _dummy, rest = value.partition(" ")
     return {value, rest} if scheme.lower() in ("basic", "bearer", "token", "digest") else {value}
 
 

@@ -67,7 +67,7 @@ def parse_quantity(raw: object) -> Quantity | None:
     if len(terms) == 1 and terms[0][1].lower() in _BYTES:
         return Quantity(sign * terms[0][0] * _BYTES[terms[0][1].lower()], "bytes")
     # One capital letter is no unit of time: 5M is not five minutes.
-    known = all(unit.lower() in _SECONDS and (len(unit) > 1 or unit.islower()) for _, unit in terms)
+    known = all(unit.lower() in _SECONDS and (len(unit) > 1 or unit.islower()) for _dummy, unit in terms)
     if not known:
         return None
     return Quantity(sign * sum(number * _SECONDS[unit.lower()] for number, unit in terms), "seconds")

@@ -39,16 +39,17 @@ class Summary:
 def summarise(weighed: Iterable[tuple[Status, float]]) -> Summary:
     """Sum up statuses with their weights. Nothing checked is nothing proven: failed, score 0."""
     pairs = list(weighed)
-    counts = {status.value: sum(1 for found, _ in pairs if found is status) for status in Status}
-    if any(status in (Status.CRITICAL, Status.UNKNOWN) for status, _ in pairs) or not pairs:
+    found = [status for status, weight in pairs]
+    counts = {status.value: found.count(status) for status in Status}
+    if Status.CRITICAL in found or Status.UNKNOWN in found or not found:
         verdict = Verdict.FAILED
-    elif any(status is Status.WARNING for status, _ in pairs):
+    elif Status.WARNING in found:
         verdict = Verdict.DEGRADED
     else:
         verdict = Verdict.HEALTHY
     if verdict is Verdict.HEALTHY:
         return Summary(verdict, 100, counts)
-    total = sum(weight for _, weight in pairs)
+    total = sum(weight for status, weight in pairs)
     share = sum(SHARES[status] * weight for status, weight in pairs) / total if total else 0.0
     # A check of weight 0 that fails must not leave the full score.
     return Summary(verdict, min(99, int(100 * share + 1e-9)), counts)

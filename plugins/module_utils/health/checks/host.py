@@ -57,7 +57,7 @@ def parse_meminfo(text: str) -> Memory:
     """Read /proc/meminfo. What is available counts as free (Linux 3.14 and newer)."""
     values = {}
     for line in text.splitlines():
-        name, _, rest = line.partition(":")
+        name, _dummy, rest = line.partition(":")
         if rest.split():
             values[name] = float(rest.split()[0]) * 1024
     total = values.get("MemTotal", 0.0)

@@ -51,14 +51,14 @@ def parse_nodes(text: str) -> list[Node]:
         words = line.split()
         if len(words) < 8:
             continue
-        address, _, port = words[1].split(",")[0].split("@")[0].rpartition(":")
+        address, _dummy, port = words[1].split(",")[0].split("@")[0].rpartition(":")
         slots = 0
         for item in words[8:]:
             # [slot->-id] and [slot-<-id] are slots on the move; they are counted where they are assigned.
             if item.startswith("["):
                 continue
-            first, _, last = item.partition("-")
-            slots += int(last or first) - int(first) + 1
+            first, dash, last = item.partition("-")
+            slots += int(last if dash else first) - int(first) + 1
         nodes.append(
             Node(
                 words[0],

@@ -191,7 +191,9 @@ class WebsocketCheck(Check):
                 f"the handshake was answered with status {words[1]}, wanted 101",
                 "look whether the proxy passes Upgrade on for this path, and whether the Origin is allowed",
             )
-        answered = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+        answered = {
+            name.strip().lower(): value.strip() for name, _dummy, value in (line.partition(":") for line in rest)
+        }
         if answered.get("sec-websocket-accept") != accept_key(key):
             raise Unreachable(
                 "the handshake was answered without the right Sec-WebSocket-Accept",
