@@ -42,8 +42,8 @@ options:
     description:
       - How an instance proves that it is ready, besides running.
       - V(http) asks for O(path) on the port that is the instance's name, and expects a status from 200 to 399.
-      - V(heartbeat) expects O(heartbeat_file) to be written since the start, and within O(heartbeat_seconds).
       - V(running) expects two seconds without a restart.
+      - V(heartbeat) also expects O(heartbeat_file) to be written since the start, and within O(heartbeat_seconds).
     type: str
     choices: [http, heartbeat, running]
     default: running
@@ -235,11 +235,13 @@ def probe(systemd: Systemd, params: dict, instance: int) -> tuple[bool, str]:
     started_at = from_properties(instance, properties, True, now, time.monotonic()).started_at or now
     if params["probe"] == "http":
         return probe_http(params["address"], instance, params["path"])
+    if now - started_at < SETTLE_SECONDS:
+        return False, f"{state} for {now - started_at:.1f} s"
     if params["probe"] == "heartbeat":
         # The kernel stamps files with its coarse clock, up to one tick behind the one that stamps the start.
         path = params["heartbeat_file"].replace("{instance}", str(instance))
         return probe_heartbeat(path, started_at - 0.02, params["heartbeat_seconds"])
-    return now - started_at >= SETTLE_SECONDS, f"{state} for {now - started_at:.1f} s"
+    return True, f"{state} for {now - started_at:.1f} s"
 
 
 def prove(systemd: Systemd, params: dict, instance: int) -> Waited:
