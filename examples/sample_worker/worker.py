@@ -10,6 +10,7 @@ over when that one is gone for a minute. SIGTERM lets the current job end.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from typing import Any
 
 import redis
 from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import RedisClusterException
 
 STREAM = "mail"
 GROUP = "mailer"
@@ -104,6 +106,8 @@ def work(name: str) -> None:
 
 
 def main() -> int:
+    # redis-py 4 also prints, with a traceback, what it raises.
+    logging.getLogger("redis.cluster").setLevel(logging.CRITICAL)
     name = f"{socket.gethostname()}-{os.environ.get('SLIPWAY_INSTANCE', os.getpid())}"
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())
@@ -112,7 +116,8 @@ def main() -> int:
         heartbeat()
         try:
             work(name)
-        except (redis.RedisError, OSError) as error:
+        # In redis-py 4 (Debian 12), an unreachable cluster is no RedisError.
+        except (redis.RedisError, RedisClusterException, OSError) as error:
             # The program is alive even when Redis is not: its heart goes on beating.
             log("warning", "redis not ready", error=str(error))
             STOPPING.wait(RETRY_SECONDS)
