@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,9 @@ class Stack:
 
     def __init__(self, inventory: str) -> None:
         self.inventory = ROOT / "inventories" / inventory
-        hosts = yaml.safe_load((self.inventory / "addresses.yml").read_text())["all"]["hosts"]
-        self.hosts: dict[str, dict[str, str]] = hosts
+        addresses = yaml.safe_load((self.inventory / "addresses.yml").read_text())["all"]
+        self.hosts: dict[str, dict[str, str]] = addresses["hosts"]
+        self._access: dict[str, str] = addresses["vars"]
         groups = yaml.safe_load((self.inventory / "hosts.yml").read_text())
         self.groups = {group: list(entry["hosts"]) for group, entry in groups.items()}
         self.ca_file = self.inventory / ".secrets" / "ca" / "ca.crt"
@@ -60,15 +62,15 @@ class Stack:
 
     def shell(self, host: str, command: str, check: bool = True) -> str:
         """A command as root on a host, over SSH."""
-        access = self.hosts[host]
+        access = self._access
         done = subprocess.run(
             [
                 "ssh",
                 "-i",
                 access["ansible_ssh_private_key_file"],
-                *access.get("ansible_ssh_common_args", "").split(),
-                f"{access['ansible_user']}@{access['ansible_host']}",
-                f"sudo sh -c '{command}'",
+                *shlex.split(access["ansible_ssh_common_args"]),
+                f"{access['ansible_user']}@{self.address(host)}",
+                f"sudo sh -c {shlex.quote(command)}",
             ],
             capture_output=True,
             text=True,

@@ -24,7 +24,9 @@ def options_of(role: Path) -> dict:
 
 
 def test_every_default_is_specified_and_every_optional_option_has_its_default(role):
-    defaults = {name: value for name, value in load(role / "defaults" / "main.yml").items() if not name.startswith("__")}
+    defaults = {
+        name: value for name, value in load(role / "defaults" / "main.yml").items() if not name.startswith("__")
+    }
     optional = {name: option.get("default") for name, option in options_of(role).items() if not option.get("required")}
     assert optional == defaults
 

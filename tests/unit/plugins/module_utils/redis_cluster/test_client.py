@@ -15,7 +15,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.model 
     Wanted,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.plan import fresh
-from cluster_states import node, view
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.redis_cluster.cluster_states import node, view
 
 errors = pytest.importorskip("redis").exceptions
 

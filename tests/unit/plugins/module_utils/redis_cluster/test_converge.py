@@ -13,7 +13,11 @@ from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.model 
 )
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.plan import obstacles, plan, predict
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.wait import wait_until
-from cluster_states import node, six, untouched
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.redis_cluster.cluster_states import (
+    node,
+    six,
+    untouched,
+)
 
 
 class Clock:

@@ -18,7 +18,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.model 
     Wanted,
     slots_of,
 )
-from cluster_states import node, six
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.redis_cluster.cluster_states import node, six
 from hypothesis import assume, given
 from hypothesis import strategies as st
 

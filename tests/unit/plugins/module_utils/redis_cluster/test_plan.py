@@ -25,7 +25,13 @@ from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.plan i
     unacquainted,
     unsettled,
 )
-from cluster_states import formed, node, six, untouched, view
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.redis_cluster.cluster_states import (
+    formed,
+    node,
+    six,
+    untouched,
+    view,
+)
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
