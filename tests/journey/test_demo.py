@@ -78,16 +78,9 @@ def test_the_worker_takes_what_the_shop_queued(demo):
     asyncio.run(processed())
 
 
-def socket(stack: Stack, source: str):
-    """A websocket through the edge; the client's address decides which instance it sticks to."""
-    return websockets.connect(
-        f"wss://{SERVER_NAME}/ws",
-        host=stack.edge,
-        port=443,
-        ssl=context(stack),
-        local_addr=(source, 0),
-        open_timeout=10,
-    )
+def websocket_of(stack: Stack):
+    """A websocket through the edge; this machine's address decides which instance it sticks to."""
+    return websockets.connect(f"wss://{SERVER_NAME}/ws", host=stack.edge, port=443, ssl=context(stack), open_timeout=10)
 
 
 async def hear(websocket, kind: str) -> dict:
