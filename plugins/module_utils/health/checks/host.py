@@ -165,7 +165,7 @@ class HostCheck(Check):
         seen = [f"disk {fullest.used_percent:.0f} % ({fullest.path})"] if fullest else []
         seen.append(f"memory {memory.percent:.0f} % of {human_bytes(memory.limit)}")
         # A container reads its machine's load, of which others may have the most.
-        seen.append(f"load {state.load_percent:.0f} % a core" + (" (the whole machine's)" if state.shared else ""))
+        seen.append(f"load {state.load_percent:.0f} % a core" + (" (machine)" if state.shared else ""))
         return judged(
             findings,
             seen=", ".join(seen),

@@ -36,7 +36,7 @@ GOOD = HostState((Disk("/", 40, 1e10, 5),), Memory(4e8, 1e9), 30, False)
         ({}, {"load_percent": 80}, WARNING, "load of five minutes is 80 %"),
         ({}, {"load_percent": 500}, WARNING, "load"),
         ({"load_crit_percent": 200}, {"load_percent": 500}, CRITICAL, "load"),
-        ({}, {"load_percent": 500, "shared": True}, OK, "the whole machine's"),
+        ({}, {"load_percent": 500, "shared": True}, OK, "(machine)"),
         ({"memory_warn_percent": 30}, {}, WARNING, "memory"),
         ({}, {"disks": ()}, OK, "memory"),
     ],
