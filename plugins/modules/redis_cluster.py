@@ -11,7 +11,7 @@ description:
   - Makes one Redis Cluster of running instances that have their cluster mode switched on. All hash slots are shared
     evenly between masters on different hosts, and every replica follows a master on another host.
   - A cluster that is there already is left alone, also when failovers have swapped masters and replicas since. A run
-    that was cut short is completed by the next one. An instance that came back empty rejoins as a replica.
+    that was cut short is completed by the next one. An instance that is missing in it joins as a replica.
   - What could lose data or hide a fault is refused, with the node named. That is fewer than three masters, a replica
     that could only run on its master's host, an instance of another cluster, an instance that holds keys, and a
     cluster with lost slots. Slots are never moved by this module.

@@ -135,9 +135,8 @@ def _pairs(answer: Any) -> Mapping[str, Any]:
 
 
 def _refused(node: Endpoint, error: Exception) -> str:
-    return (
-        f"password: {node.label} refused the password that was given (masked): {error}. Give the one it was set up with"
-    )
+    reason = str(error).rstrip(".")
+    return f"password: {node.label} refused the one that was given (masked): {reason}. Give the one it was set up with"
 
 
 def _response(node: Endpoint, command: tuple[Any, ...], error: Exception) -> str:
