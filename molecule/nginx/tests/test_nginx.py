@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+PROJECT = Path(__file__).parents[3]
+CONVERGE = PROJECT / "molecule" / "nginx" / "converge.yml"
 PORTS = ("3911", "3912", "3913")
 SOCKET = "/var/lib/slipway/nginx/admin.sock"
 STATES = "/var/lib/slipway/pool"
@@ -231,7 +235,7 @@ def test_a_member_that_is_gone_costs_no_request(host):
 
 
 def test_websockets_echo_stick_to_their_client_and_are_counted_apart(host):
-    with meanwhile(host, "sockets", "shop.test", "/ws", 30, 3) as seen:
+    with meanwhile(host, "sockets", "shop.test", "/ws", 30, 6) as seen:
         time.sleep(1.5)
         now = members(host, "shop")
         assert sum(member["websockets"] for member in now.values()) == 30
@@ -286,7 +290,7 @@ def test_members_leave_and_come_back_under_load_without_a_failure_or_a_reload(ho
 
 
 def test_a_drained_member_gets_nothing_new_and_keeps_its_websockets(host):
-    with meanwhile(host, "sockets", "shop.test", "/ws", 30, 4) as seen:
+    with meanwhile(host, "sockets", "shop.test", "/ws", 30, 12) as seen:
         time.sleep(1)
         there = {port: member["websockets"] for port, member in members(host, "shop").items()}
         assert min(there.values()) > 0
@@ -388,7 +392,7 @@ def test_states_survive_reload_restart_and_the_death_of_worker_and_master(host):
 
 
 def test_what_a_killed_worker_had_in_flight_is_forgotten(host):
-    with meanwhile(host, "sockets", "shop.test", "/ws", 20, 4) as seen:
+    with meanwhile(host, "sockets", "shop.test", "/ws", 20, 15) as seen:
         time.sleep(1.5)
         assert sum(member["websockets"] for member in members(host, "shop").values()) == 20
         host.check_output("kill -9 $(pgrep -P $(cat /run/nginx.pid))")
@@ -426,3 +430,85 @@ def test_the_unit_is_sandboxed_and_has_its_limits(host):
 def test_nginx_runs_the_files_as_they_are(host):
     assert report(host)["stale_files"] == []
     host.check_output("nginx -t")
+
+
+# Runs of the role ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def converge(request):
+    """Run the role as the scenario does, with other variables."""
+
+    def run(*arguments, **variables):
+        inventory = request.config.getoption("ansible_inventory")
+        words = ["ansible-playbook", "-i", inventory, CONVERGE, "-e", json.dumps(variables), *arguments]
+        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+def processes(host):
+    return host.check_output("pgrep -P $(cat /run/nginx.pid)").split()
+
+
+def test_a_change_of_the_pools_alone_is_synced_without_a_reload(host, converge):
+    workers, generation = processes(host), report(host)["generation"]
+    done = converge(nginx_max_fails=5)
+    assert done.returncode == 0
+    assert report(host)["generation"] > generation
+    assert report(host)["stale_files"] == []
+    assert converge().returncode == 0
+    assert processes(host) == workers
+
+
+def test_a_change_of_the_configuration_is_reloaded_without_a_restart(host, converge):
+    master, workers = host.check_output("cat /run/nginx.pid"), processes(host)
+    assert converge(nginx_hsts_seconds=60).returncode == 0
+    assert dict(answer(host, "https://shop.test/whoami")[1])["strict-transport-security"] == "max-age=60"
+    assert host.check_output("cat /run/nginx.pid") == master
+    assert converge().returncode == 0
+    assert not set(processes(host)) & set(workers)
+
+
+def test_a_renewed_certificate_is_served_after_the_next_run(host, converge):
+    host.check_output("make-ssl-cert generate-default-snakeoil --force-overwrite")
+    assert report(host)["stale_files"] == ["/etc/ssl/certs/ssl-cert-snakeoil.pem"]
+    assert "changed=0 " not in converge("--check").stdout
+    assert converge().returncode == 0
+    served = host.check_output(
+        "echo | openssl s_client -connect 127.0.0.1:443 -servername shop.test 2>/dev/null"
+        " | openssl x509 -noout -fingerprint"
+    )
+    assert served == host.check_output("openssl x509 -in /etc/ssl/certs/ssl-cert-snakeoil.pem -noout -fingerprint")
+    assert "changed=0 " in converge().stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"nginx_certificate": "/nowhere/host.crt"}, "/nowhere/host.crt"),
+        ({"nginx_worker_connections": 65536}, "expected at most half of nginx_nofile (65536)"),
+        ({"nginx_applications": [{"name": "a"}, {"name": "b"}]}, "a, b have no server_names"),
+        ({"nginx_codename": "sid"}, "bookworm, trixie"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_and_nothing_is_touched(host, converge, variables, told):
+    look = "sha256sum $(find /etc/nginx/slipway /etc/nginx/nginx.conf -type f | sort); cat /run/nginx.pid"
+    before = host.check_output(look)
+    refused = converge(**variables)
+    assert refused.returncode != 0
+    assert told in refused.stdout
+    assert host.check_output(look) == before
+    assert answer(host, "https://shop.test/whoami")[0] == "HTTP/2 200"
+
+
+def test_an_application_without_names_answers_to_all_that_no_other_has(host, converge):
+    member = {"name": "test:3911", "address": "127.0.0.1", "port": 3911}
+    applications = [{"name": "rest", "members": [member]}, {"name": "empty", "server_names": ["empty.test"]}]
+    assert converge(nginx_applications=applications).returncode == 0
+    assert answer(host, "https://whatever.test/whoami")[0] == "HTTP/2 200"
+    assert ("location", "https://whatever.test/") in answer(host, "http://whatever.test/")[1]
+    assert answer(host, "https://empty.test/")[0] == "HTTP/2 503"
+    assert not host.file("/etc/nginx/slipway/applications/shop.conf").exists
+    assert converge().returncode == 0
+    assert answer(host, "https://shop.test/whoami")[0] == "HTTP/2 200"
