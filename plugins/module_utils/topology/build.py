@@ -48,6 +48,8 @@ OTHER_VARIABLES = (
     "slipway_health_checks",
     "slipway_redis_password",
     "slipway_report_directory",
+    "slipway_status_fail_on",
+    "slipway_verify_fail_on",
     # Facts that the playbooks set.
     "slipway_host",
     "slipway_topology",

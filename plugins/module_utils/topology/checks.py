@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model import Application, Host, Topology
+from .model import Application, Host, RedisLayout, Topology
 
 Check = dict[str, Any]
 
@@ -35,15 +35,24 @@ def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
         # An exact name is asked for; a wildcard has no host of its own to ask.
         named = [name for name in app.spec["server_names"] if not name.startswith("*")]
         name = named[0] if named else host.address
+        through: Check = {"connect_to": f"{host.address}:443", "ca_file": ca_file}
         found.append(
             {
                 "type": "http",
                 "name": f"{app.name} through the edge",
                 "url": f"https://{name}{app.spec['readiness_path']}",
-                "connect_to": f"{host.address}:443",
-                "ca_file": ca_file,
+                **through,
             }
         )
+        found += [
+            {
+                "type": "websocket",
+                "name": f"{app.name} {path} through the edge",
+                "url": f"wss://{name}{path}",
+                **through,
+            }
+            for path in app.spec["websocket_paths"]
+        ]
     return found
 
 
@@ -51,7 +60,6 @@ def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:
     found: list[Check] = []
     writer = topology.postgresql_writer
     if writer and writer.host == host.name:
-        found.append({"type": "systemd", "name": "postgresql", "unit": "postgresql.service"})
         found += [
             {
                 "type": "postgresql",
@@ -75,10 +83,16 @@ def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:
                     "name": f"redis {node.port}",
                     "host": node.address,
                     "port": node.port,
-                    "cluster": topology.redis.mode == "cluster",
+                    **_cluster(topology.redis),
                 }
             )
     return found
+
+
+def _cluster(layout: RedisLayout) -> Check:
+    if layout.mode == "single":
+        return {"cluster": False}
+    return {"cluster": True, "nodes": len(layout.nodes), "replicas": layout.replicas}
 
 
 def _application(topology: Topology, app: Application, host: Host) -> list[Check]:
@@ -88,6 +102,14 @@ def _application(topology: Topology, app: Application, host: Host) -> list[Check
             {
                 "type": "systemd",
                 "name": f"{app.name} {instance}",
+                "unit": f"slipway-{app.name}@{instance}.service",
+            }
+        )
+        found.append(
+            {
+                "type": "release",
+                "name": f"{app.name} {instance} release",
+                "root": f"/srv/slipway/{app.name}",
                 "unit": f"slipway-{app.name}@{instance}.service",
             }
         )
