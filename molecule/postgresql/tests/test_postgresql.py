@@ -7,7 +7,7 @@ from shlex import quote
 
 import pytest
 
-SHOP = {"database": "shop", "user": "shop", "password": 'it\'s a "test" $%{{ ü'}
+SHOP = {"database": "shop", "user": "shop", "password": 'it\'s a "test" $%} ü'}
 LEDGER = {"database": "ledger", "user": "clerk", "password": "another-password-for-tests"}
 CA = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
 
@@ -67,7 +67,8 @@ def test_an_owner_does_not_reach_the_database_of_another(host):
     ["CREATE ROLE intruder", "CREATE DATABASE more", "COPY (SELECT 1) TO PROGRAM 'cat'", "SELECT * FROM pg_authid"],
 )
 def test_an_owner_has_no_other_privilege(host, sql):
-    assert "permission denied" in psql(host, SHOP, sql).stderr
+    refused = psql(host, SHOP, sql).stderr
+    assert "permission denied" in refused or "must be superuser" in refused  # the second in version 15
 
 
 def test_old_protocols_are_refused(host):

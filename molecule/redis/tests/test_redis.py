@@ -7,7 +7,7 @@ from shlex import quote
 
 import pytest
 
-PASSWORD = 'it\'s a "test" $%{{ ü'
+PASSWORD = 'it\'s a "test" $%} ü'
 CLUSTER = (6379, 6380, 6381, 6382, 6383, 6384)
 SINGLE = 6390
 HOST_OF = {6379: "data1", 6380: "data1", 6381: "data2", 6382: "data2", 6383: "data3", 6384: "data3"}
