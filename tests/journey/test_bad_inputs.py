@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 import yaml
@@ -85,16 +86,17 @@ def test_a_data_directory_that_would_be_a_disaster(demo, with_variables, directo
 
 
 def test_a_clock_that_is_off(demo, with_variables):
-    # Hosts in containers share the machine's clock, so one host's modules are run with a clock of their own.
-    interpreter = "/usr/local/bin/late-python"
-    demo.shell("app1", "apt-get -qq install faketime > /dev/null")
-    demo.shell("app1", f'printf "#!/bin/sh\\nexec faketime -f +5s /usr/bin/python3 \\"\\$@\\"\\n" > {interpreter}')
-    demo.shell("app1", f"chmod 755 {interpreter}")
+    # Hosts in containers share the machine's clock, so what tells the time on one host is told another one.
+    late = {"/usr/local/bin/python-late": "/usr/bin/python3", "/usr/local/bin/date": "/usr/bin/date"}
+    demo.shell("app1", "DEBIAN_FRONTEND=noninteractive apt-get -qq install faketime > /dev/null 2>&1")
+    for wrapper, program in late.items():
+        script = f'#!/bin/sh\nexec faketime -f +5s {program} "$@"\n'
+        demo.shell("app1", f"printf %s {shlex.quote(script)} > {wrapper} && chmod 755 {wrapper}")
     try:
-        run = with_variables({"app1": {"ansible_python_interpreter": interpreter}})
+        run = with_variables({"app1": {"ansible_python_interpreter": "/usr/local/bin/python-late"}})
         assert_refused(demo, run, "preflight_clock_skew_seconds_max on app1")
     finally:
-        demo.shell("app1", f"rm {interpreter}; apt-get -qq purge faketime libfaketime > /dev/null")
+        demo.shell("app1", f"rm {' '.join(late)}; apt-get -qq purge faketime libfaketime > /dev/null 2>&1")
 
 
 def test_a_system_that_is_not_supported(demo, with_variables):
