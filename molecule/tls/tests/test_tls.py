@@ -44,7 +44,8 @@ def kept(host):
 def verified(host, *options):
     """Whether a client that checks everything accepts a server with the host's certificate."""
     return host.run(
-        "openssl s_server -quiet -accept 127.0.0.1:4567 -cert {0}/host.crt -key {0}/host.key >/dev/null 2>&1 & server=$!; "
+        "openssl s_server -quiet -accept 127.0.0.1:4567 -cert {0}/host.crt -key {0}/host.key >/dev/null 2>&1 & "
+        "server=$!; "
         "sleep 1; echo | openssl s_client -connect 127.0.0.1:4567 -CAfile {0}/ca.crt -verify_return_error {1} 2>&1; "
         "code=$?; kill $server; exit $code".format(DIRECTORY, " ".join(options))
     )

@@ -239,8 +239,12 @@ end
 
 -- Start, reload, sync ---------------------------------------------------------------------------------------------
 
+-- Nil for what this process may not read: the master may read more than the workers.
 local function digest(path)
-    local text = read_file(path)
+    local text, problem = read_file(path)
+    if problem then
+        return nil
+    end
     return text and ngx.md5(text) or "missing"
 end
 
@@ -432,7 +436,8 @@ end
 local function stale_files()
     local stale = {}
     local function compare(path)
-        if digest(path) ~= shared:get("loaded|" .. path) then
+        local current = digest(path)
+        if current and current ~= shared:get("loaded|" .. path) then
             stale[#stale + 1] = path
         end
     end
