@@ -94,7 +94,7 @@ def test_a_clock_that_is_off(demo, with_variables):
         demo.shell("app1", f"printf %s {shlex.quote(script)} > {wrapper} && chmod 755 {wrapper}")
     try:
         run = with_variables({"app1": {"ansible_python_interpreter": "/usr/local/bin/python-late"}})
-        assert_refused(demo, run, "preflight_clock_skew_seconds_max on app1")
+        assert_refused(demo, run, "clock on app1", "5.0 s ahead")
     finally:
         demo.shell("app1", f"rm {' '.join(late)}; apt-get -qq purge faketime libfaketime > /dev/null 2>&1")
 
