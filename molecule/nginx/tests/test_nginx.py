@@ -447,6 +447,11 @@ def converge(request):
     return run
 
 
+def message(done):
+    """All that a run printed, however it was wrapped."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
 def processes(host):
     return host.check_output("pgrep -P $(cat /run/nginx.pid)").split()
 
@@ -497,7 +502,7 @@ def test_what_cannot_be_served_is_refused_and_nothing_is_touched(host, converge,
     before = host.check_output(look)
     refused = converge(**variables)
     assert refused.returncode != 0
-    assert told in refused.stdout
+    assert told in message(refused)
     assert host.check_output(look) == before
     assert answer(host, "https://shop.test/whoami")[0] == "HTTP/2 200"
 
