@@ -72,7 +72,8 @@ integration: setup ## each module on a real host
 molecule: setup ## each role on Debian 13 and 12 (SCENARIO=nginx: one)
 	@tools/molecule.sh $(SCENARIO)
 
-single: setup ## everything on one server
+single: setup ## everything on one server, from a fresh one on
+	@$(TESTBED) down single_server
 	@$(TESTBED) up tools/testbed/fleets/single_server.yml --inventory $(SINGLE_ADDRESSES)
 	@python examples/build.py
 	@pytest tests/journey/test_single_server.py
