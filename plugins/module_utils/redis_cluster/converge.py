@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Callable, Protocol
 
 from .client import Loading, Unreachable
-from .model import SLOTS, Action, Endpoint, NodeView, Pulse, Replicate, State, Wanted
+from .model import SLOTS, Action, Endpoint, NodeView, Pulse, RedisClusterError, Replicate, State, Wanted
 from .plan import obstacles, unacquainted, unsettled
 from .wait import wait_until
 
@@ -62,8 +62,22 @@ def apply(nodes: Nodes, wanted: Wanted, state: State, actions: Sequence[Action],
     return _observe(nodes, wanted, timing, lambda seen: (*_not_following(seen, last), *obstacles(seen)))
 
 
-def back_in_service(instance: Instance, node: Endpoint, timing: Timing) -> Pulse:
-    """Wait until a restarted instance answers and, where its cluster was formed, says that the cluster serves."""
+def was_serving(instance: Instance, node: Endpoint) -> bool:
+    """Whether an instance served before its restart, so that it has to again.
+
+    One that refuses the password serves: it has an older one. One that does not answer, or whose cluster is down, may
+    need the restart, and those of other hosts, to serve again.
+    """
+    try:
+        return instance.pulse(node).state_ok
+    except (Loading, Unreachable):
+        return False
+    except RedisClusterError:
+        return True
+
+
+def back_in_service(instance: Instance, node: Endpoint, timing: Timing, *, whole: bool) -> Pulse:
+    """Wait until a started instance answers and, with ``whole``, its cluster (where it was formed) serves."""
 
     def look() -> Pulse | Loading | Unreachable:
         try:
@@ -74,8 +88,9 @@ def back_in_service(instance: Instance, node: Endpoint, timing: Timing) -> Pulse
     def judge(seen: Pulse | Loading | Unreachable) -> Sequence[str]:
         if not isinstance(seen, Pulse):
             return (str(seen),)
-        formed = seen.slots_assigned == SLOTS
-        return (f"{node.label} reports cluster_state:fail",) if formed and not seen.state_ok else ()
+        if whole and seen.slots_assigned == SLOTS and not seen.state_ok:
+            return (f"{node.label} reports cluster_state:fail",)
+        return ()
 
     seen = wait_until(look, judge, timeout_seconds=timing.timeout_seconds, clock=timing.clock, sleep=timing.sleep)
     assert isinstance(seen, Pulse)

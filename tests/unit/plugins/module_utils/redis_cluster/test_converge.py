@@ -117,15 +117,35 @@ class Instance:
 def test_a_restarted_member_is_waited_for_until_its_cluster_serves():
     clock = Clock()
     instance = Instance(Unreachable("refused"), Loading("loading"), Pulse(16384, False), Pulse(16384, True))
-    assert converge.back_in_service(instance, node(1), timing(clock)) == Pulse(16384, True)
+    assert converge.back_in_service(instance, node(1), timing(clock), whole=True) == Pulse(16384, True)
     assert clock.now == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("pulse", [Pulse(0, True), Pulse(0, False), Pulse(5461, False)])
 def test_an_instance_of_no_formed_cluster_only_has_to_answer(pulse):
-    assert converge.back_in_service(Instance(pulse), node(1), timing(Clock())) == pulse
+    assert converge.back_in_service(Instance(pulse), node(1), timing(Clock()), whole=True) == pulse
 
 
 def test_a_restarted_member_that_does_not_serve_again_is_named():
     with pytest.raises(RedisClusterError, match=r"not done after 10 seconds: data1 .* reports cluster_state:fail"):
-        converge.back_in_service(Instance(Pulse(16384, False)), node(1), timing(Clock()))
+        converge.back_in_service(Instance(Pulse(16384, False)), node(1), timing(Clock()), whole=True)
+
+
+def test_a_member_of_a_cluster_that_was_down_only_has_to_answer():
+    down = Pulse(16384, False)
+    assert converge.back_in_service(Instance(down), node(1), timing(Clock()), whole=False) == down
+
+
+@pytest.mark.parametrize(
+    ("answer", "served"),
+    [
+        (Pulse(16384, True), True),
+        (Pulse(0, True), True),
+        (Pulse(16384, False), False),
+        (Unreachable("refused"), False),
+        (Loading("loading"), False),
+        (RedisClusterError("another password"), True),
+    ],
+)
+def test_what_served_before_its_restart_has_to_serve_again(answer, served):
+    assert converge.was_serving(Instance(answer), node(1)) is served
