@@ -186,7 +186,8 @@ def check(argv: Sequence[str], root: str) -> Check:
     words = [word.replace(STAGE_PLACEHOLDER, root) for word in argv]
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
     try:
-        done = subprocess.run(
+        # Clients know no AnsibleModule, whose run_command the rule asks for; nor has that a time limit.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             words,
             env=environment,
             stdin=subprocess.DEVNULL,

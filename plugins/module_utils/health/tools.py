@@ -27,7 +27,8 @@ class Completed:
 def run_command(argv: Sequence[str], timeout: float) -> Completed:
     """Run a program without a shell, in the C locale. Raises CouldNotRun where it does not exist."""
     try:
-        done = subprocess.run(
+        # Clients know no AnsibleModule, whose run_command the rule asks for; nor has that a time limit.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable, Protocol
+from typing import Callable, Protocol, cast
 
 from .client import Loading, Unreachable
 from .model import SLOTS, Action, Endpoint, NodeView, Pulse, RedisClusterError, Replicate, State, Wanted
@@ -93,8 +93,7 @@ def back_in_service(instance: Instance, node: Endpoint, timing: Timing, *, whole
         return ()
 
     seen = wait_until(look, judge, timeout_seconds=timing.timeout_seconds, clock=timing.clock, sleep=timing.sleep)
-    assert isinstance(seen, Pulse)
-    return seen
+    return cast(Pulse, seen)
 
 
 def _not_following(state: State, actions: Sequence[Replicate]) -> tuple[str, ...]:
@@ -122,5 +121,4 @@ def _observe(
         return left(seen) if isinstance(seen, State) else (str(seen),)
 
     seen = wait_until(look, judge, timeout_seconds=timing.timeout_seconds, clock=timing.clock, sleep=timing.sleep)
-    assert isinstance(seen, State)
-    return seen
+    return cast(State, seen)

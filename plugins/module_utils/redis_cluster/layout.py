@@ -76,7 +76,7 @@ def place_replicas(
             break
         if not _seat(master, seat, masters, free, taken, set()):
             raise RedisClusterError(_unplaceable(master, free, taken))
-    placed = {node: master for node, (master, _) in taken.items()}
+    placed = {node: master for node, (master, _count) in taken.items()}
     for node in free:
         if node not in placed:
             placed[node] = _least_followed(node, masters, counts + Counter(placed.values()))
@@ -113,7 +113,7 @@ def _preferred(
     """Nodes on other hosts, free ones first, those of the next host in the circle before those farther on."""
     hosts = list(dict.fromkeys(node.host for node in (*masters, *free)))
     start = hosts.index(master.host)
-    used = {node.host for node, (other, _) in taken.items() if other == master}
+    used = {node.host for node, (other, _count) in taken.items() if other == master}
 
     def rank(node: Endpoint) -> tuple[bool, bool, int]:
         distance = (hosts.index(node.host) - start) % len(hosts)

@@ -43,7 +43,7 @@ def _slots(words: list[str], line: str) -> Ranges:
     for word in words:
         if word.startswith("["):
             continue
-        first, _, last = word.partition("-")
+        first, _dash, last = word.partition("-")
         try:
             found.append((int(first), int(last or first)))
         except ValueError:

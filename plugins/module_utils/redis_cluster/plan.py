@@ -253,7 +253,7 @@ def _heard(state: State) -> State:
     )
 
 
-def _acquainted(view: NodeView, other: NodeView) -> NodeView:
-    if other.node_id in view.known:
+def _acquainted(view: NodeView, met: NodeView) -> NodeView:
+    if met.node_id in view.known:
         return view
-    return replace(view, members=(*view.members, Member(other.node_id, frozenset({"master"}))))
+    return replace(view, members=(*view.members, Member(met.node_id, frozenset({"master"}))))

@@ -46,7 +46,7 @@ def _alternative_name(name: str) -> str:
 def _carried(certificate: Mapping[str, Any]) -> set[str]:
     carried = set()
     for name in certificate.get("subject_alt_name") or []:
-        kind, _, value = str(name).partition(":")
+        kind, _colon, value = str(name).partition(":")
         carried.add(f"{kind}:{ip_address(value).compressed if kind == 'IP' else value.lower()}")
     return carried
 
