@@ -90,7 +90,8 @@ STATIC_FIELDS: Mapping[str, Field] = {
 APP_FIELDS: Mapping[str, Field] = {
     "group": Field("the name of an inventory group", _is_text, required=True),
     "kind": Field("http, websocket or worker", lambda value: value in ("http", "websocket", "worker"), "http"),
-    "port": _integer(1, 65535),
+    # An unprivileged program cannot listen below 1024.
+    "port": _integer(1024, 65535),
     "instances": Field(
         f"a whole number from 1 to 64, or {MAX_INSTANCES}",
         lambda value: value == MAX_INSTANCES or _is_int(1, 64)(value),

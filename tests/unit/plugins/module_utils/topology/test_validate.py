@@ -18,7 +18,7 @@ def test_a_sound_inventory_has_no_findings():
     [
         ({**SHOP, "memory_limit": 5}, "slipway_apps.shop.memory_limit", "memory_limit_mb"),
         ({**SHOP, "portt": 5}, "slipway_apps.shop.portt", "write port"),
-        ({**SHOP, "port": 0}, "slipway_apps.shop.port", "1 to 65535"),
+        ({**SHOP, "port": 0}, "slipway_apps.shop.port", "1024 to 65535"),
         ({**SHOP, "port": 70000}, "slipway_apps.shop.port", "70000"),
         ({**SHOP, "port": "3000"}, "slipway_apps.shop.port", "'3000'"),
         ({**SHOP, "port": True}, "slipway_apps.shop.port", "True"),
