@@ -32,7 +32,7 @@ def test_a_sound_inventory_has_no_findings():
         ({**SHOP, "runtime": {"nam": "node"}}, "slipway_apps.shop.runtime.nam", "write name"),
         ({**SHOP, "database": {"extension": []}}, "slipway_apps.shop.database.extension", "extensions"),
         ({**SHOP, "static": [{"path": "x"}]}, "slipway_apps.shop.static[0].path", "starts with /"),
-        ({**MAILER, "port": 5}, "slipway_apps.shop.port", "worker"),
+        ({**MAILER, "port": 3000}, "slipway_apps.shop.port", "worker"),
         ({"kind": "worker", "command": ["x"]}, "slipway_apps.shop.group", "nothing"),
         ("shop", "slipway_apps.shop", "mapping"),
     ],
