@@ -13,6 +13,7 @@ from pathlib import Path
 import docker
 import requests
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+from docker.models.images import Image
 
 from . import labels
 from .engine import install_package
@@ -155,8 +156,16 @@ def remove_all(client: docker.DockerClient) -> None:
     """Remove every image the test bed made. The official images stay: they may be used elsewhere."""
     for repository in (REPOSITORY, BASE_REPOSITORY):
         for found in client.images.list(name=repository):
-            client.images.remove(found.id, force=True)
+            _remove_with_leftovers(client, found)
             say(f"Removed image {', '.join(found.tags)}")
+
+
+def _remove_with_leftovers(client: docker.DockerClient, image: Image) -> None:
+    """Remove an image, and before it what a build that was cut short left on top of it."""
+    for other in client.images.list(all=True):
+        if other.attrs.get("Parent") == image.id and not other.tags:
+            _remove_with_leftovers(client, other)
+    client.images.remove(image.id, force=True)
 
 
 def recipe(release: str, setup: PackageSetup) -> dict[str, bytes]:
