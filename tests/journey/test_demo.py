@@ -8,7 +8,10 @@ import json
 import re
 import socket as sockets
 import struct
+import subprocess
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import websockets
 
@@ -90,24 +93,57 @@ async def hear(websocket, kind: str) -> dict:
             return message
 
 
-def test_a_websocket_message_reaches_a_client_of_another_instance(demo):
-    # Clients stick to an instance by their address, and this machine has one address: the second
-    # client connects to another instance directly, past the edge.
-    async def talk() -> tuple[str, str, dict]:
-        async with websocket_of(demo) as one:
-            first = await hear(one, "welcome")
-            other = next(name for name in sorted(instances(demo)) if name != first["instance"])
-            async with websockets.connect(f"ws://{other}/ws") as two:
-                second = await hear(two, "welcome")
-                for websocket in (one, two):
-                    await websocket.send(json.dumps({"type": "join", "room": "lobby"}))
-                    await hear(websocket, "joined")
-                await one.send(json.dumps({"type": "message", "room": "lobby", "text": "hello"}))
-                return first["instance"], second["instance"], await hear(two, "message")
+# A client on app1, with an address of its own, since clients stick to an instance by their address. It joins the
+# lobby and prints who welcomed it and what it hears.
+NEIGHBOUR = """
+const fs = require('node:fs');
+const WebSocket = require('/srv/slipway/shop/current/node_modules/ws');
+const [edge, name, localAddress] = process.argv.slice(2);
+const client = new WebSocket(`wss://${edge}/ws`, {
+  localAddress, servername: name, headers: { Host: name }, ca: fs.readFileSync('/etc/slipway/tls/ca.crt'),
+});
+client.on('message', (data) => {
+  const message = JSON.parse(data);
+  if (message.type === 'welcome') client.send(JSON.stringify({ type: 'join', room: 'lobby' }));
+  console.log(JSON.stringify(message));
+});
+setTimeout(() => process.exit(1), 30000);
+"""
 
-    first, second, message = asyncio.run(talk())
-    assert first != second
-    assert message["text"] == "hello"
+
+@contextmanager
+def neighbour(stack: Stack, not_of: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A client in the lobby whose address leads it to another instance than the named one."""
+    network = stack.address("app1").rpartition(".")[0]
+    for number in range(201, 231):
+        address = f"{network}.{number}"
+        stack.shell("app1", f"ip address add {address}/24 dev eth0")
+        client = stack.start("app1", ["sudo", "node", "-e", NEIGHBOUR, "--", stack.edge, SERVER_NAME, address])
+        try:
+            welcome = json.loads(client.stdout.readline())
+            if welcome["instance"] != not_of:
+                assert json.loads(client.stdout.readline())["type"] == "joined"
+                yield welcome["instance"], client
+                return
+        finally:
+            client.kill()
+            client.wait()
+            stack.shell("app1", f"ip address del {address}/24 dev eth0")
+    raise AssertionError(f"30 addresses were all led to {not_of}")
+
+
+def test_a_websocket_message_reaches_a_client_of_another_instance(demo):
+    async def talk() -> None:
+        async with websocket_of(demo) as here:
+            mine = (await hear(here, "welcome"))["instance"]
+            with neighbour(demo, not_of=mine) as (theirs, there):
+                assert theirs in instances(demo) - {mine}
+                await here.send(json.dumps({"type": "join", "room": "lobby"}))
+                await hear(here, "joined")
+                await here.send(json.dumps({"type": "message", "room": "lobby", "text": "hello"}))
+                assert json.loads(there.stdout.readline())["text"] == "hello"
+
+    asyncio.run(talk())
 
 
 def test_a_client_address_sticks_to_its_instance(demo):

@@ -60,18 +60,20 @@ class Stack:
         )
         return Run(done.returncode, done.stdout + done.stderr)
 
+    def _ssh(self, host: str, command: str) -> list[str]:
+        return [
+            "ssh",
+            "-i",
+            self._access["ansible_ssh_private_key_file"],
+            *shlex.split(self._access["ansible_ssh_common_args"]),
+            f"{self._access['ansible_user']}@{self.address(host)}",
+            command,
+        ]
+
     def shell(self, host: str, command: str, check: bool = True) -> str:
         """A command as root on a host, over SSH."""
-        access = self._access
         done = subprocess.run(
-            [
-                "ssh",
-                "-i",
-                access["ansible_ssh_private_key_file"],
-                *shlex.split(access["ansible_ssh_common_args"]),
-                f"{access['ansible_user']}@{self.address(host)}",
-                f"sudo sh -c {shlex.quote(command)}",
-            ],
+            self._ssh(host, f"sudo sh -c {shlex.quote(command)}"),
             capture_output=True,
             text=True,
             check=False,
@@ -80,6 +82,10 @@ class Stack:
         if check and done.returncode != 0:
             raise AssertionError(f"{host}: {command}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def start(self, host: str, argv: list[str]) -> subprocess.Popen[str]:
+        """A program on a host, over SSH, whose output can be read while it runs."""
+        return subprocess.Popen(self._ssh(host, shlex.join(argv)), stdout=subprocess.PIPE, text=True)
 
     def facts(self, name: str) -> dict[str, str]:
         """What examples/build.py wrote of an artefact."""
