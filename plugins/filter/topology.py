@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleFilterError
+from ansible.errors import AnsibleFilterError, AnsibleUndefinedVariable
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import (
     GLOBAL_VARIABLES,
     HOST_VARIABLES,
@@ -18,15 +18,17 @@ from ansible_collections.slipway.stack.plugins.module_utils.topology.build impor
     build,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
+from ansible_collections.slipway.stack.plugins.module_utils.topology.ports import wanted_ports
 from ansible_collections.slipway.stack.plugins.module_utils.topology.secrets import (
     SecretError,
     application_secrets,
     database_secrets,
+    secret_findings,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.topology.validate import (
     inventory_findings,
+    misplaced,
     near_misses,
-    wanted_ports,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view, services
 
@@ -36,7 +38,7 @@ def _inventory(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]],
     own = hostvars[host]
     host_variables = {}
     for name in groups["all"]:
-        values = {key: hostvars[name].get(key) for key in HOST_VARIABLES}
+        values = {key: _look_up(hostvars[name], key) for key in HOST_VARIABLES}
         if values["slipway_cores"] is None:
             # Known where this run has gathered them; a declared number serves where it has not.
             values["slipway_cores"] = (hostvars[name].get("slipway_host") or {}).get("cores")
@@ -44,21 +46,48 @@ def _inventory(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]],
     return Inventory(groups, host_variables, {key: own.get(key) for key in GLOBAL_VARIABLES})
 
 
+OVERRIDABLE = (
+    "nginx_applications",
+    "nginx_cores",
+    "os_tuning_reserved_ports",
+    "os_tuning_services",
+    "postgresql_clients",
+    "postgresql_cores",
+    "postgresql_listen_address",
+    "postgresql_memory_mb",
+    "postgresql_rotational",
+    "postgresql_wal_disk_mb",
+    "redis_address",
+    "redis_memory_mb",
+    "tls_names",
+)
+"""Role variables that the playbooks pass, and that an inventory may set instead. None holds a secret."""
+
+
 @lru_cache(maxsize=1)
-def _role_variables() -> Mapping[str, bool]:
-    """Every variable that a role's argument specification names, and whether it holds a secret."""
+def _role_variables() -> frozenset[str]:
+    """Every variable that a role's argument specification names."""
     roles = Path(__file__).parent.parent.parent / "roles"
-    return {
-        name: bool(option.get("no_log"))
+    return frozenset(
+        name
         for specs in sorted(roles.glob("*/meta/argument_specs.yml"))
         for entry in yaml.safe_load(specs.read_text(encoding="utf-8"))["argument_specs"].values()
-        for name, option in entry.get("options", {}).items()
-    }
+        for name in entry.get("options", {})
+    )
+
+
+def _look_up(variables: Mapping[str, Any], name: str) -> Any:
+    """A variable of a host, or None where there is none, or where only a role can resolve it."""
+    try:
+        return variables.get(name)
+    except AnsibleUndefinedVariable:
+        return None
 
 
 def _given(own: Mapping[str, Any]) -> dict[str, Any]:
-    """The role variables that the inventory sets for a host: they win over what the topology derives."""
-    return {name: own[name] for name, is_secret in _role_variables().items() if not is_secret and name in own}
+    """The role variables that the inventory sets for a host, of those that win over what the topology derives."""
+    found = {name: _look_up(own, name) for name in OVERRIDABLE if name in own}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def topology(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> dict[str, Any]:
@@ -72,18 +101,28 @@ def topology(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], h
 def topology_preflight(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> dict[str, Any]:
     """What preflight needs to know of `host`; its ports and services only where the inventory is sound."""
     inventory = _inventory(hostvars, groups, host)
-    slips = near_misses(
-        {name: hostvars[name].keys() for name in groups["all"]}, PUBLIC_VARIABLES.union(_role_variables())
+    names = {name: tuple(hostvars[name].keys()) for name in groups["all"]}
+    own = hostvars[host]
+    found = (
+        *near_misses(names, PUBLIC_VARIABLES.union(_role_variables())),
+        *misplaced(names),
+        *inventory_findings(inventory),
     )
-    errors = inventory_findings(inventory)
+    if found:
+        return {"findings": [finding.as_dict() for finding in found], "services": [], "ports": []}
+    whole = build(inventory)
+    secrets = secret_findings(
+        whole,
+        own.get("slipway_database_passwords") or {},
+        own.get("slipway_redis_password") or "",
+        own.get("slipway_app_secrets") or {},
+    )
     return {
-        "findings": [finding.as_dict() for finding in (*slips, *errors)],
-        "services": [] if errors else services(build(inventory), host),
-        "ports": []
-        if errors
-        else [
-            {"port": port, "purpose": variable, "unit_pattern": units}
-            for port, variable, units in wanted_ports(inventory)[host]
+        "findings": [finding.as_dict() for finding in secrets],
+        "services": services(whole, host),
+        "ports": [
+            {"port": wanted.port, "purpose": wanted.variable, "unit_pattern": wanted.units}
+            for wanted in wanted_ports(whole, whole.hosts[host])
         ],
     }
 

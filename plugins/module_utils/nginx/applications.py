@@ -30,7 +30,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 MINIMA = {"connect_timeout_seconds": 1, "read_timeout_seconds": 1, "websocket_timeout_seconds": 1, "body_max_mb": 0}
 
-NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}\Z")
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\Z")
 PATH = re.compile(r"/[A-Za-z0-9._~%+@:/-]*\Z")
@@ -84,9 +84,7 @@ def findings(applications: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         name = str(application.get("name", ""))
         where = f"nginx_applications[{index}]"
         if not NAME.match(name):
-            found.append(
-                f"{where}.name: {name!r}; expected a lower-case letter and up to 31 letters, digits and hyphens"
-            )
+            found.append(f"{where}.name: {name!r}; expected a lower-case letter and up to 31 letters, digits, _ and -")
         found += _of_one(f"{where} ({name})", {**DEFAULTS, **application})
     found += _of_all(applications)
     return tuple(found)

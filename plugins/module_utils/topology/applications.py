@@ -208,9 +208,13 @@ def problems(name: str, entry: Any) -> tuple[Problem, ...]:
                 "remove instances, or share the state (Redis pub/sub) and remove single_instance",
             )
         )
-    if (entry.get("artifact") is None) != (entry.get("release") is None):
-        lacking = "artifact" if entry.get("artifact") is None else "release"
-        found.append(Problem(f"{name}.{lacking}", "nothing", "release and artifact together", f"give {name}.{lacking}"))
+    first_release = ("release", "artifact", "artifact_sha256")
+    lacking = [key for key in first_release if entry.get(key) is None]
+    if 0 < len(lacking) < len(first_release):
+        found += [
+            Problem(f"{name}.{key}", "nothing", f"{', '.join(first_release)} together", f"give {name}.{key}")
+            for key in lacking
+        ]
     return tuple(found)
 
 
@@ -235,5 +239,6 @@ def parse(name: str, entry: Mapping[str, Any]) -> Application:
         single_instance=spec["single_instance"],
         database=database,
         redis=spec["redis"],
+        memory_limit_chosen=entry.get("memory_limit_mb") is not None,
         spec=spec,
     )

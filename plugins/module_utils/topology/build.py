@@ -10,6 +10,8 @@ from typing import Any
 from .applications import parse
 from .model import Application, Endpoint, Host, RedisLayout, Topology
 
+HTTP_PORT = 80
+HTTPS_PORT = 443
 POSTGRESQL_PORT = 5432
 REDIS_PORT = 6379
 CLUSTER_MASTERS_MIN = 3
@@ -29,13 +31,13 @@ HOST_VARIABLES = (
     "ansible_host",
     "slipway_address",
     "slipway_cores",
-    "slipway_postgresql_role",
+    "nginx_http_port",
+    "nginx_https_port",
     # A role's variable that could destroy a host is looked at before any role runs.
     "postgresql_data_directory",
 )
 GLOBAL_VARIABLES = (
     "slipway_apps",
-    "slipway_coordination_host",
     "slipway_postgresql_port",
     "slipway_redis_mode",
     "slipway_redis_port",
@@ -70,19 +72,10 @@ def hosts_of(inventory: Inventory) -> dict[str, Host]:
             address=str(address),
             groups=frozenset(group for group, names in inventory.groups.items() if name in names),
             cores=None if cores is None else int(cores),
+            http_port=int(values.get("nginx_http_port") or HTTP_PORT),
+            https_port=int(values.get("nginx_https_port") or HTTPS_PORT),
         )
     return found
-
-
-def postgresql_primary(inventory: Inventory) -> str | None:
-    """The declared primary: the only host of the group, or the one whose ``slipway_postgresql_role`` says so."""
-    names = list(inventory.groups.get("postgresql", ()))
-    if len(names) == 1:
-        return names[0]
-    declared = [
-        name for name in names if inventory.host_variables.get(name, {}).get("slipway_postgresql_role") == "primary"
-    ]
-    return declared[0] if len(declared) == 1 else None
 
 
 def redis_layout(inventory: Inventory, hosts: Mapping[str, Host]) -> RedisLayout | None:
@@ -111,12 +104,10 @@ def applications_of(inventory: Inventory) -> tuple[Application, ...]:
 def build(inventory: Inventory) -> Topology:
     """The topology of a valid inventory; call :func:`validate.inventory_findings` first."""
     hosts = hosts_of(inventory)
-    primary = postgresql_primary(inventory)
     writer = None
-    if primary is not None:
+    for primary in inventory.groups.get("postgresql", ()):
         port = int(inventory.variables.get("slipway_postgresql_port") or POSTGRESQL_PORT)
         writer = Endpoint(primary, hosts[primary].address, port)
-    edges = list(inventory.groups.get("edge", ()))
     return Topology(
         hosts=hosts,
         applications=applications_of(inventory),
@@ -124,5 +115,4 @@ def build(inventory: Inventory) -> Topology:
         # Replicas and a pooler will stand behind this address; applications need not know.
         postgresql_reader=writer,
         redis=redis_layout(inventory, hosts),
-        coordination_host=inventory.variables.get("slipway_coordination_host") or (edges[0] if edges else None),
     )

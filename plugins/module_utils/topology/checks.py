@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model import Application, Host, RedisLayout, Topology
+from .model import Application, Host, RedisLayout, Topology, bracketed
 
 Check = dict[str, Any]
 
@@ -27,15 +27,20 @@ def health_checks(topology: Topology, host: Host, ca_file: str) -> list[Check]:
 def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
     found: list[Check] = [
         {"type": "systemd", "name": "nginx", "unit": "nginx.service"},
-        {"type": "tls", "name": "certificate", "host": host.address, "port": 443, "ca_file": ca_file},
+        {
+            "type": "tls",
+            "name": "certificate",
+            "host": host.address,
+            "port": host.https_port,
+            "server_name": next((_name(app, host) for app in topology.applications if app.is_served), host.address),
+            "ca_file": ca_file,
+        },
     ]
     for app in topology.applications:
         if not app.is_served:
             continue
-        # An exact name is asked for; a wildcard has no host of its own to ask.
-        named = [name for name in app.spec["server_names"] if not name.startswith("*")]
-        name = named[0] if named else host.address
-        through: Check = {"connect_to": f"{host.address}:443", "ca_file": ca_file}
+        name = bracketed(_name(app, host))
+        through: Check = {"connect_to": f"{bracketed(host.address)}:{host.https_port}", "ca_file": ca_file}
         found.append(
             {
                 "type": "http",
@@ -54,6 +59,11 @@ def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
             for path in app.spec["websocket_paths"]
         ]
     return found
+
+
+def _name(app: Application, host: Host) -> str:
+    """The name to ask the edge for: an exact one, since a wildcard has no host of its own; else the address."""
+    return next((name for name in app.spec["server_names"] if not name.startswith("*")), host.address)
 
 
 def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:
@@ -118,7 +128,7 @@ def _application(topology: Topology, app: Application, host: Host) -> list[Check
                 {
                     "type": "http",
                     "name": f"{app.name} {instance} ready",
-                    "url": f"http://{host.address}:{instance}{app.spec['readiness_path']}",
+                    "url": f"http://{bracketed(host.address)}:{instance}{app.spec['readiness_path']}",
                 }
             )
     if found and app.database:

@@ -22,14 +22,16 @@ class TopologyError(ValueError):
 class Host:
     """One server, as the inventory describes it.
 
-    ``cores`` is what ``slipway_cores`` declares or what the host's facts say, and None where
-    neither is known; only an application with ``instances: max`` needs it.
+    ``address`` is an IP address. ``cores`` is what ``slipway_cores`` declares or what the host's facts say, and None
+    where neither is known; only an application with ``instances: max`` needs it.
     """
 
     name: str
     address: str
     groups: frozenset[str]
     cores: int | None = None
+    http_port: int = 80
+    https_port: int = 443
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Database:
 class Application:
     """One entry of ``slipway_apps``, with every default filled in.
 
-    ``spec`` holds all fields of the entry, keyed as ``APP_FIELDS`` names them.
+    ``spec`` holds all fields of the entry, keyed as ``APP_FIELDS`` names them; ``memory_limit_chosen`` tells
+    whether the entry gave ``memory_limit_mb`` itself.
     """
 
     name: str
@@ -56,12 +59,18 @@ class Application:
     single_instance: bool
     database: Database | None
     redis: bool
+    memory_limit_chosen: bool
     spec: Mapping[str, Any]
 
     @property
     def is_served(self) -> bool:
         """Whether clients reach it through the edge."""
         return self.kind != "worker"
+
+
+def bracketed(address: str) -> str:
+    """An address as URLs have it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,10 @@ class Endpoint:
     def name(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "host": self.host, "address": self.address, "port": self.port}
+    @property
+    def authority(self) -> str:
+        """Address and port as URLs have them, an IPv6 address in brackets."""
+        return f"{bracketed(self.address)}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,6 @@ class Topology:
     postgresql_writer: Endpoint | None
     postgresql_reader: Endpoint | None
     redis: RedisLayout | None
-    coordination_host: str | None
 
     def members(self, group: str) -> tuple[Host, ...]:
         """Hosts of an inventory group, in the inventory's order."""

@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from ..app.environment import SIGNING_KEY_MIN_LENGTH, findings
+from ..host.findings import ERROR, Finding
+from .model import Topology
+
 
 class SecretError(ValueError):
     """A password is not there; the message names the variable that should hold it."""
@@ -65,3 +69,45 @@ def application_secrets(
             found["REDIS_NODES"] = ",".join(redis["nodes"])
             found["REDIS_PASSWORD"] = redis_password
     return {**found, **{key: str(value) for key, value in secrets.get(application["name"], {}).items()}}
+
+
+def secret_findings(
+    topology: Topology,
+    database_passwords: Mapping[str, str],
+    redis_password: str,
+    secrets: Mapping[str, Mapping[str, str]],
+) -> tuple[Finding, ...]:
+    """Secrets that are missing or too short, found before any host is touched. No finding holds a value."""
+    found = []
+    for app in topology.applications:
+        variables: dict[str, object] = dict(app.spec["environment"])
+        variables.update(secrets.get(app.name, {}))
+        if app.database:
+            owner = app.database.owner
+            if not database_passwords.get(owner):
+                found.append(
+                    _missing(f"slipway_database_passwords.{owner}", f"the password of the database role {owner}")
+                )
+            # What the roles will add themselves: an application may require it.
+            variables.update(dict.fromkeys(("DATABASE_URL", "DATABASE_READER_URL"), "x" * SIGNING_KEY_MIN_LENGTH))
+        if app.redis:
+            added = ("REDIS_URL", "REDIS_NODES", "REDIS_PASSWORD")
+            variables.update(dict.fromkeys(added, "x" * SIGNING_KEY_MIN_LENGTH))
+        for text in findings(variables, app.spec["required_environment"], app.spec["environment_one_of"]):
+            found.append(
+                Finding(
+                    ERROR,
+                    "",
+                    f"slipway_app_secrets.{app.name}",
+                    text,
+                    "the environment that the application requires",
+                    f"give it in slipway_app_secrets.{app.name} (vaulted) or slipway_apps.{app.name}.environment",
+                )
+            )
+    if topology.redis and not redis_password:
+        found.append(_missing("slipway_redis_password", "the password of Redis"))
+    return tuple(found)
+
+
+def _missing(variable: str, expected: str) -> Finding:
+    return Finding(ERROR, "", variable, "nothing", expected, "give it in a vaulted file of the inventory")

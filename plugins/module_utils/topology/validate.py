@@ -5,21 +5,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from ipaddress import ip_address
 from posixpath import normpath
 from typing import Any
 
 from ..host.findings import ERROR, Finding
+from ..nginx.applications import findings as unservable
 from .applications import near, problems
-from .build import (
-    CLUSTER_MASTERS_MIN,
-    Inventory,
-    applications_of,
-    build,
-    hosts_of,
-    postgresql_primary,
-    redis_layout,
-)
-from .model import SERVICE_GROUPS, TopologyError
+from .build import CLUSTER_MASTERS_MIN, Inventory, applications_of, build, hosts_of, redis_layout
+from .model import SERVICE_GROUPS, Topology, TopologyError
+from .ports import wanted_ports
+from .view import served
+
+NUMBERS = {
+    "slipway_postgresql_port": (1024, 65535),
+    # A cluster's bus is 10000 ports above.
+    "slipway_redis_port": (1024, 55535),
+    "slipway_redis_instances_per_host": (1, 64),
+    "slipway_redis_replicas": (0, 5),
+}
+"""Public numbers, with their smallest and largest value."""
+
+DERIVED = {
+    "postgresql_port": "slipway_postgresql_port",
+    "postgresql_databases": "slipway_apps",
+    "redis_mode": "slipway_redis_mode",
+    "redis_ports": "slipway_redis_port",
+    "redis_replicas": "slipway_redis_replicas",
+    "redis_password": "slipway_redis_password",
+    "redis_cluster_nodes": "the group redis",
+    "redis_cluster_coordinator": "the group redis",
+}
+"""Role variables that follow from a public one, and which."""
 
 EVERY_HOST = ""
 """The host of a finding about a variable that all hosts share."""
@@ -105,15 +122,7 @@ def _service_findings(inventory: Inventory) -> Iterator[Finding]:
     if any(app.redis for app in apps) and not inventory.groups.get("redis"):
         yield _error(EVERY_HOST, "groups.redis", "no hosts", "a host for Redis", "fill the group redis")
     servers = inventory.groups.get("postgresql", ())
-    if len(servers) > 1 and postgresql_primary(inventory) is None:
-        yield _error(
-            EVERY_HOST,
-            "slipway_postgresql_role",
-            f"no single primary among {', '.join(servers)}",
-            "primary on exactly one host of the group postgresql",
-            "set slipway_postgresql_role: primary for that host",
-        )
-    elif len(servers) > 1:
+    if len(servers) > 1:
         yield _error(
             EVERY_HOST,
             "groups.postgresql",
@@ -121,10 +130,6 @@ def _service_findings(inventory: Inventory) -> Iterator[Finding]:
             "one host: replicas are not provided yet",
             "leave one host in the group postgresql",
         )
-    mode = inventory.variables.get("slipway_redis_mode")
-    if mode not in (None, "single", "cluster"):
-        yield _error(EVERY_HOST, "slipway_redis_mode", mode, "single or cluster", "correct slipway_redis_mode")
-        return
     layout = redis_layout(inventory, hosts)
     if layout and layout.mode == "cluster":
         masters = len(layout.nodes) // (layout.replicas + 1)
@@ -136,54 +141,48 @@ def _service_findings(inventory: Inventory) -> Iterator[Finding]:
                 f"{CLUSTER_MASTERS_MIN} masters or more",
                 "add hosts, raise slipway_redis_instances_per_host, or set slipway_redis_mode: single",
             )
+    elif layout and len(inventory.groups["redis"]) > 1:
+        yield _error(
+            EVERY_HOST,
+            "groups.redis",
+            ", ".join(inventory.groups["redis"]),
+            "one host for a single Redis, three or more for a cluster",
+            "leave one host in the group redis, or add hosts",
+        )
 
 
-def _port_findings(inventory: Inventory) -> Iterator[Finding]:
+def _port_findings(topology: Topology) -> Iterator[Finding]:
     """Two programs that would listen on one port of one host."""
-    for host, ports in wanted_ports(inventory).items():
+    for host in topology.hosts.values():
         seen: dict[int, str] = {}
-        for port, purpose, _units in ports:
+        for wanted in wanted_ports(topology, host):
+            port, purpose = wanted.port, wanted.variable
             if port > 65535:
-                yield _error(host, purpose, port, "ports from 1 to 65535", "choose a lower first port")
+                yield _error(host.name, purpose, port, "ports from 1 to 65535", "choose a lower first port")
             elif port in seen:
                 yield _error(
-                    host, purpose, port, f"a port that {seen[port]} does not use", "choose ports that do not overlap"
+                    host.name,
+                    purpose,
+                    port,
+                    f"a port that {seen[port]} does not use",
+                    "choose ports that do not overlap",
                 )
             seen.setdefault(port, purpose)
 
 
-WantedPort = tuple[int, str, str]
-"""A port, the variable behind it, and a pattern of the units that may hold it already."""
-
-
-def wanted_ports(inventory: Inventory) -> dict[str, list[WantedPort]]:
-    """For each host the ports that the stack will listen on.
-
-    An application whose instances can't be counted yet (``max`` without cores) is left out.
-    """
-    topology = build(inventory)
-    wanted: dict[str, list[WantedPort]] = {name: [] for name in topology.hosts}
-    for host in topology.members("edge"):
-        wanted[host.name] += [
-            (80, "nginx_http_port", "nginx.service"),
-            (443, "nginx_https_port", "nginx.service"),
-        ]
-    if topology.postgresql_writer:
-        writer = topology.postgresql_writer
-        wanted[writer.host].append((writer.port, "slipway_postgresql_port", "postgresql@*.service"))
-    for node in topology.redis.nodes if topology.redis else ():
-        wanted[node.host].append((node.port, "slipway_redis_port", "*redis*.service"))
-    for app in topology.applications:
-        if not app.is_served:
-            continue
-        for host in topology.members(app.group):
-            try:
-                ports = topology.instances_on(app, host)
-            except TopologyError:
-                continue
-            units = f"slipway-{app.name}@*.service"
-            wanted[host.name] += [(port, f"slipway_apps.{app.name}.port", units) for port in ports]
-    return wanted
+def _edge_findings(topology: Topology) -> Iterator[Finding]:
+    """What nginx would refuse, told before any host is touched."""
+    try:
+        applications = served(topology)
+    except TopologyError:
+        # Cores that nobody told; preflight reads them, and the pools are judged by the role then.
+        return
+    for text in unservable(applications):
+        what, _colon, told = text.partition(": ")
+        received, _expected, expected = told.partition("; expected ")
+        yield _error(
+            EVERY_HOST, f"slipway_apps ({what})", received, expected or "what nginx can serve", "correct slipway_apps"
+        )
 
 
 def _host_findings(inventory: Inventory) -> Iterator[Finding]:
@@ -200,15 +199,43 @@ def _host_findings(inventory: Inventory) -> Iterator[Finding]:
                 "an absolute directory of its own, such as /srv/postgresql/main",
                 "correct postgresql_data_directory, or remove it to use the distribution's",
             )
-    coordination = inventory.variables.get("slipway_coordination_host")
-    if coordination is not None and coordination not in inventory.groups.get("all", ()):
-        yield _error(
-            EVERY_HOST,
-            "slipway_coordination_host",
-            coordination,
-            "the name of a host in the inventory",
-            "name one of the hosts",
-        )
+        address = values.get("slipway_address") or values.get("ansible_host") or name
+        if not _is_address(address):
+            yield _error(name, "slipway_address", address, "an IP address, by which hosts reach each other", "set it")
+        for variable in ("nginx_http_port", "nginx_https_port"):
+            yield from _number(name, variable, values.get(variable), 1, 65535)
+
+
+def _global_findings(inventory: Inventory) -> Iterator[Finding]:
+    mode = inventory.variables.get("slipway_redis_mode")
+    if mode not in (None, "single", "cluster"):
+        yield _error(EVERY_HOST, "slipway_redis_mode", mode, "single or cluster", "correct slipway_redis_mode")
+    for variable, (low, high) in NUMBERS.items():
+        yield from _number(EVERY_HOST, variable, inventory.variables.get(variable), low, high)
+
+
+def _number(host: str, variable: str, value: Any, low: int, high: int) -> Iterator[Finding]:
+    # An extra variable arrives as text.
+    is_number = not isinstance(value, bool) and str(value).isdigit() and low <= int(value) <= high
+    if value is not None and not is_number:
+        yield _error(host, variable, repr(value), f"a whole number from {low} to {high}", f"correct {variable}")
+
+
+def _is_address(text: Any) -> bool:
+    try:
+        ip_address(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def misplaced(names: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
+    """Role variables that the topology sets itself: set in an inventory, they would do nothing."""
+    for host, own in names.items():
+        for name in sorted(own):
+            instead = DERIVED.get(name)
+            if instead:
+                yield _error(host, name, name, f"{instead}, from which it follows", f"say it in {instead}")
 
 
 def _is_own_directory(path: Any) -> bool:
@@ -218,8 +245,13 @@ def _is_own_directory(path: Any) -> bool:
 
 def inventory_findings(inventory: Inventory) -> tuple[Finding, ...]:
     """Every error that the inventory alone shows."""
-    shape = (*_application_findings(inventory), *_host_findings(inventory))
+    shape = (*_application_findings(inventory), *_host_findings(inventory), *_global_findings(inventory))
     if shape:
         # The topology can't be built from what is not understood; its own errors come next time.
         return shape
-    return (*_service_findings(inventory), *_port_findings(inventory))
+    services = tuple(_service_findings(inventory))
+    if services:
+        return services
+    topology = build(inventory)
+    # nginx would complain of the same ports once more.
+    return tuple(_port_findings(topology)) or tuple(_edge_findings(topology))

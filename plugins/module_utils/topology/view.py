@@ -7,6 +7,7 @@ from typing import Any
 
 from .checks import health_checks
 from .model import Application, Host, Topology
+from .ports import wanted_ports
 
 CA_FILE = "/etc/slipway/tls/ca.crt"
 """Where the role ``tls`` puts the authority that applications and checks trust."""
@@ -18,16 +19,16 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
     return {
         "host": host.name,
         "address": host.address,
-        "coordination_host": topology.coordination_host,
+        "ca_file": CA_FILE,
         "services": services(topology, name),
         "memory_consumers": _memory_consumers(topology, host),
-        "ports": [port for app in topology.applications if app.is_served for port in topology.instances_on(app, host)],
+        "ports": [wanted.port for wanted in wanted_ports(topology, host)],
         "tls_names": _tls_names(topology, host),
-        "edge": {"applications": [_served(topology, app) for app in topology.applications if app.is_served]},
+        "edge": {"applications": served(topology)},
         "postgresql": _postgresql(topology, host),
         "redis": _redis(topology, host),
         "applications": [
-            _application(topology, app, host) for app in topology.applications if app.group in host.groups
+            _application(topology, app, host) for app in topology.applications if topology.instances_on(app, host)
         ],
         "health_checks": health_checks(topology, host, CA_FILE),
     }
@@ -54,7 +55,14 @@ def _memory_consumers(topology: Topology, host: Host) -> list[dict[str, Any]]:
         count = len(topology.instances_on(app, host))
         if count:
             consumers.append(
-                {"name": "app", "app": app.name, "instances": count, "limit_mb": app.spec["memory_limit_mb"]}
+                {
+                    "name": "app",
+                    "app": app.name,
+                    "instances": count,
+                    "limit_mb": app.spec["memory_limit_mb"],
+                    # A limit that was chosen stays; the default gives way where the host is small.
+                    "fixed": app.memory_limit_chosen,
+                }
             )
     return consumers
 
@@ -68,8 +76,12 @@ def _tls_names(topology: Topology, host: Host) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def served(topology: Topology) -> list[dict[str, Any]]:
+    """The applications that clients reach, as the role ``nginx`` takes them."""
+    return [_served(topology, app) for app in topology.applications if app.is_served]
+
+
 def _served(topology: Topology, app: Application) -> dict[str, Any]:
-    """An application as the role ``nginx`` takes it."""
     spec = app.spec
     return {
         "name": app.name,
@@ -102,7 +114,7 @@ def _postgresql(topology: Topology, host: Host) -> dict[str, Any] | None:
             if app.database
         ],
         "clients": [
-            {"database": app.database.name, "user": app.database.owner, "address": f"{client.address}/32"}
+            {"database": app.database.name, "user": app.database.owner, "address": client.address}
             for app in users
             if app.database
             # The writer's own address: its health check logs in as the application does.
@@ -143,14 +155,14 @@ def _application(topology: Topology, app: Application, host: Host) -> dict[str, 
         else {
             "name": app.database.name,
             "user": app.database.owner,
-            "writer": f"{writer.address}:{writer.port}",
-            "reader": f"{reader.address}:{reader.port}",
+            "writer": writer.authority,
+            "reader": reader.authority,
         },
         redis=None
         if not app.redis or not topology.redis
         else {
             "mode": topology.redis.mode,
-            "nodes": [f"{node.address}:{node.port}" for node in topology.redis.nodes],
+            "nodes": [node.authority for node in topology.redis.nodes],
         },
     )
     return described

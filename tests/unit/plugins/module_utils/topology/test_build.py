@@ -6,7 +6,11 @@ import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view
-from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.topology.examples import SHOP, inventory
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.topology.examples import (
+    MAILER,
+    SHOP,
+    inventory,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,7 +47,7 @@ def test_only_the_writer_is_told_about_databases_and_only_application_hosts_may_
     topology = build(inventory())
     assert host_view(topology, "data2")["postgresql"] is None
     clients = host_view(topology, "data1")["postgresql"]["clients"]
-    assert {client["address"] for client in clients} == {"10.0.0.2/32", "10.0.0.3/32", "10.0.0.4/32"}
+    assert {client["address"] for client in clients} == {"10.0.0.2", "10.0.0.3", "10.0.0.4"}
 
 
 def test_an_application_is_told_its_endpoints_and_no_secret():
@@ -87,6 +91,37 @@ def test_max_without_cores_names_the_host_and_the_way_out():
 def test_a_single_instance_program_is_one_process_in_the_whole_fleet():
     topology = build(inventory({"shop": {**SHOP, "instances": "max", "single_instance": True}}))
     assert [member.name for member in topology.pool(topology.applications[0])] == ["app1:3000"]
+
+
+def test_its_other_hosts_are_told_nothing_of_a_single_instance_program():
+    topology = build(inventory({"shop": {**SHOP, "single_instance": True, "instances": 1}}))
+    assert host_view(topology, "app2")["applications"] == []
+
+
+def test_a_chosen_memory_limit_is_fixed_and_the_default_gives_way():
+    topology = build(inventory({"shop": {**SHOP, "memory_limit_mb": 256}, "mailer": MAILER}))
+    consumers = host_view(topology, "app1")["memory_consumers"]
+    assert [(consumer["app"], consumer["fixed"]) for consumer in consumers] == [("shop", True), ("mailer", False)]
+
+
+def test_ipv6_addresses_are_bracketed_where_urls_have_them_and_bare_where_pg_hba_has_them():
+    topology = build(inventory(host_variables={"data1": {"slipway_address": "fd00::4"}}))
+    shop = host_view(topology, "app1")["applications"][0]
+    assert shop["database"]["writer"] == "[fd00::4]:5432"
+    assert shop["redis"]["nodes"][0] == "[fd00::4]:6379"
+    assert "fd00::4" in [client["address"] for client in host_view(topology, "data1")["postgresql"]["clients"]]
+
+
+def test_the_bus_of_a_cluster_is_among_the_ports():
+    assert host_view(build(inventory()), "data2")["ports"] == [6379, 16379, 6380, 16380]
+
+
+def test_checks_follow_the_edges_own_ports():
+    topology = build(inventory(host_variables={"edge1": {"nginx_https_port": 8443}}))
+    checks = {check["name"]: check for check in host_view(topology, "edge1")["health_checks"]}
+    assert checks["certificate"]["port"] == 8443
+    assert checks["shop through the edge"]["connect_to"] == "10.0.0.1:8443"
+    assert host_view(topology, "edge1")["ports"] == [80, 8443]
 
 
 def test_everything_on_one_host():

@@ -5,11 +5,14 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from ansible_collections.slipway.stack.plugins.module_utils.topology.build import build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.secrets import (
     SecretError,
     application_secrets,
     database_secrets,
+    secret_findings,
 )
+from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.topology.examples import SHOP, inventory
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +61,20 @@ def test_databases_get_their_owners_passwords():
     assert database_secrets([{"name": "shop_db", "owner": "shop"}], {"shop": "x"}) == [
         {"name": "shop_db", "owner": "shop", "password": "x"}
     ]
+
+
+def missing(apps, *secrets):
+    return [finding.variable for finding in secret_findings(build(inventory(apps)), *secrets)]
+
+
+def test_every_secret_that_is_missing_is_named_at_once():
+    assert missing(None, {}, "", {}) == ["slipway_database_passwords.shop", "slipway_redis_password"]
+    assert missing(None, {"shop": "x"}, "y", {}) == []
+
+
+def test_a_required_secret_is_asked_for_and_its_value_never_shown():
+    apps = {"shop": {**SHOP, "required_environment": [{"name": "KEY", "min_length": 32}, "DATABASE_URL"]}}
+    assert missing(apps, {"shop": "x"}, "y", {}) == ["slipway_app_secrets.shop"]
+    (finding,) = secret_findings(build(inventory(apps)), {"shop": "x"}, "y", {"shop": {"KEY": "too-short-canary"}})
+    assert "32 characters" in finding.received
+    assert "canary" not in str(finding)

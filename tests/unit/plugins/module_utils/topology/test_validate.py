@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.slipway.stack.plugins.module_utils.topology.validate import inventory_findings, near_misses
+from ansible_collections.slipway.stack.plugins.module_utils.topology.validate import (
+    inventory_findings,
+    misplaced,
+    near_misses,
+)
 from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.topology.examples import MAILER, SHOP, inventory
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +33,7 @@ def test_a_sound_inventory_has_no_findings():
         ({**SHOP, "group": "edge"}, "slipway_apps.shop.group", "own"),
         ({**SHOP, "release": "../../etc", "artifact": "x"}, "slipway_apps.shop.release", "../../etc"),
         ({**SHOP, "release": "r1"}, "slipway_apps.shop.artifact", "together"),
+        ({**SHOP, "release": "r1", "artifact": "a.tar.gz"}, "slipway_apps.shop.artifact_sha256", "together"),
         ({**SHOP, "runtime": {"nam": "node"}}, "slipway_apps.shop.runtime.nam", "write name"),
         ({**SHOP, "database": {"extension": []}}, "slipway_apps.shop.database.extension", "extensions"),
         ({**SHOP, "static": [{"path": "x"}]}, "slipway_apps.shop.static[0].path", "starts with /"),
@@ -52,7 +57,9 @@ def test_an_empty_group_is_refused():
 def test_two_applications_on_one_port_of_a_host():
     (finding,) = {
         (found.variable, found.received)
-        for found in inventory_findings(inventory({"shop": SHOP, "blog": {**SHOP, "port": 3001}}))
+        for found in inventory_findings(
+            inventory({"shop": SHOP, "blog": {**SHOP, "port": 3001, "server_names": ["blog.example.org"]}})
+        )
     }
     assert finding == ("slipway_apps.blog.port", "3001")
 
@@ -70,11 +77,17 @@ def test_instances_beyond_the_last_port():
         ({"groups": {"edge": ["e"], "shop": ["a"], "postgresql": ["d"]}}, "groups.redis"),
         (
             {"groups": {"edge": ["e"], "shop": ["a"], "postgresql": ["d", "f"], "redis": ["d"]}},
-            "slipway_postgresql_role",
+            "groups.postgresql",
         ),
         ({"slipway_redis_mode": "sentinel"}, "slipway_redis_mode"),
         ({"slipway_redis_mode": "cluster", "slipway_redis_instances_per_host": 1}, "groups.redis"),
-        ({"slipway_coordination_host": "nobody"}, "slipway_coordination_host"),
+        ({"slipway_redis_mode": "single"}, "groups.redis"),
+        ({"slipway_redis_port": "abc"}, "slipway_redis_port"),
+        ({"slipway_redis_port": 60000}, "slipway_redis_port"),
+        ({"slipway_redis_replicas": -1}, "slipway_redis_replicas"),
+        ({"slipway_postgresql_port": 80}, "slipway_postgresql_port"),
+        ({"host_variables": {"app1": {"ansible_host": "app1.example.org"}}}, "slipway_address"),
+        ({"host_variables": {"edge1": {"nginx_https_port": 0}}}, "nginx_https_port"),
         ({"host_variables": {"app1": {"slipway_cores": "many"}}}, "slipway_cores"),
     ],
 )
@@ -86,6 +99,16 @@ def test_services_that_cannot_be_provided(changes, variable):
 def test_a_data_directory_that_would_be_a_disaster(directory):
     (finding,) = inventory_findings(inventory(host_variables={"data1": {"postgresql_data_directory": directory}}))
     assert (finding.host, finding.variable) == ("data1", "postgresql_data_directory")
+
+
+def test_two_applications_with_one_server_name():
+    (finding,) = inventory_findings(inventory({"shop": SHOP, "my_blog": {**SHOP, "port": 4000}}))
+    assert "shop.example.org is used by shop, my_blog" in finding.received
+
+
+def test_a_role_variable_that_follows_from_another_names_it():
+    (finding,) = misplaced({"data1": ["redis_mode", "redis_policy"]})
+    assert (finding.host, finding.variable, finding.fix) == ("data1", "redis_mode", "say it in slipway_redis_mode")
 
 
 KNOWN = frozenset({"slipway_apps", "nginx_worker_connections", "postgresql_memory_mb"})
