@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import BedError
+from .engine import install_package
 
 USER = "admin"
 
@@ -22,13 +22,17 @@ class Endpoint:
     address: str
 
 
+def require_client() -> None:
+    """See that ssh and ssh-keygen are on this machine. Raises BedError where they can not be installed."""
+    if shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
+        install_package("openssh-client")
+
+
 def key_file(folder: Path) -> Path:
     """Return the fleet's private key; make it where it does not exist."""
     path = folder / "id_ed25519"
     if path.exists() and path.with_suffix(".pub").exists():
         return path
-    if shutil.which("ssh-keygen") is None:
-        raise BedError("ssh-keygen is missing on this machine: install the OpenSSH client.")
     path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     subprocess.run(

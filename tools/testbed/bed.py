@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def up(fleet: Fleet, inventory_file: Path) -> None:
     """Make the fleet as described: keep what runs, start what stopped, make what is missing."""
     folder = fleet_folder(fleet.name)
     with machine_lock():
+        access.require_client()
         client = engine.connect()
         published = needs_published_ports(client.info())
         setup = machine.read()
@@ -56,27 +58,28 @@ def up(fleet: Fleet, inventory_file: Path) -> None:
     say(f"Fleet {fleet.name} is up: {len(endpoints)} host(s) answer over SSH. Inventory: {inventory_file}")
 
 
-def down(fleet: str | None, purge: bool = False) -> None:
-    """Remove a fleet, or all fleets where ``fleet`` is None. ``purge``: images and cached packages too."""
+def down(fleets: Sequence[str] | None, purge: bool = False) -> None:
+    """Remove some fleets, or every fleet where ``fleets`` is None. ``purge``: images and cached packages too."""
     with machine_lock():
         client = engine.connect() if engine.can_hold_hosts() else engine.existing()
         if client is None:
             say("There is no Docker Engine on this machine: nothing to remove")
             return
-        containers = host.find(client, fleet)
-        networks = client.networks.list(filters={"label": labels.FLEET if fleet is None else f"{labels.FLEET}={fleet}"})
+        wanted = [labels.FLEET] if fleets is None else [f"{labels.FLEET}={name}" for name in fleets]
+        containers = [item for name in fleets or [None] for item in host.find(client, name)]
+        networks = [item for label in wanted for item in client.networks.list(filters={"label": label})]
         names = {item.labels[labels.FLEET] for item in containers}
         names |= {item.attrs["Labels"][labels.FLEET] for item in networks}
         with ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(host.remove, containers))
         for item in networks:
             network.remove(item)
-        for name in sorted(names | ({fleet} if fleet else set())):
+        for name in sorted(names.union(fleets or ())):
             _remove_folder(name)
         for name in sorted(names):
             say(f"Fleet {name} is removed")
-        if fleet is not None and not names:
-            say(f"There is no fleet {fleet}: nothing to remove")
+        for name in sorted(set(fleets or ()) - names):
+            say(f"There is no fleet {name}: nothing to remove")
         if not host.find(client):
             cache.remove(client)
         if purge:

@@ -1,4 +1,4 @@
-"""The command line: ``python tools/testbed up FLEET_FILE``, ``down NAME``, ``list``."""
+"""The command line: ``python tools/testbed up FLEET_FILE``, ``down NAME...``, ``list``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wanted = fleet.load(options.fleet_file)
             bed.up(wanted, (options.inventory or fleet_folder(wanted.name) / "inventory.yml").resolve())
         elif options.command == "down":
-            bed.down(None if options.all else options.name, options.purge)
+            if options.all == bool(options.names):
+                raise BedError("Say which fleets to remove: either NAME..., or --all.")
+            if options.purge and not options.all:
+                raise BedError(
+                    "--purge removes the images and packages that all fleets share: it goes only with --all, not with "
+                    f"{' '.join(options.names)}."
+                )
+            bed.down(None if options.all else options.names, options.purge)
         else:
             print("\n".join(bed.listing()))
     except BedError as error:
@@ -42,10 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         help="where to write the inventory (default: build/testbed/NAME/inventory.yml)",
     )
 
-    down = commands.add_parser("down", help="remove a fleet")
-    which = down.add_mutually_exclusive_group(required=True)
-    which.add_argument("name", nargs="?", metavar="NAME", help="the fleet's name, as in its fleet file")
-    which.add_argument("--all", action="store_true", help="remove every fleet")
+    down = commands.add_parser("down", help="remove fleets")
+    down.add_argument("names", nargs="*", metavar="NAME", help="a fleet's name, as in its fleet file")
+    down.add_argument("--all", action="store_true", help="remove every fleet, also those of other checkouts")
     down.add_argument("--purge", action="store_true", help="remove images and cached packages too; only with --all")
 
     commands.add_parser("list", help="list the hosts of all fleets")

@@ -16,6 +16,9 @@ from .report import say
 from .state import ROOT
 
 START_SECONDS = 60
+# Of one apt-get call; it waits for another one that holds the lock for up to LOCK_SECONDS.
+INSTALL_SECONDS = 900
+LOCK_SECONDS = 300
 _ENGINE = (Path("/var/run/docker.pid"), "dockerd")
 _CONTAINERD = (Path("/var/run/docker/containerd/containerd.pid"), "containerd")
 
@@ -32,9 +35,9 @@ def connect() -> docker.DockerClient:
         raise BedError(
             f"No Docker Engine answers at DOCKER_HOST={os.environ['DOCKER_HOST']}. Start it, or unset DOCKER_HOST."
         )
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not can_install():
         raise BedError(
-            "No Docker Engine answers. Start it (Docker Desktop, or `systemctl start docker`) and see that "
+            "No Docker Engine answers. Start it (`systemctl start docker`) and see that "
             "`docker info` works for this user. As root on Debian or Ubuntu, this command installs and starts one."
         )
     if shutil.which("dockerd") is None:
@@ -52,13 +55,30 @@ def can_hold_hosts() -> bool:
     return bool(os.environ.get("DOCKER_HOST") or shutil.which("dockerd") or not Path("/proc").exists())
 
 
+def can_install() -> bool:
+    """Say whether packages can be installed on this machine."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
 def install_package(package: str) -> None:
-    """Install a Debian package on the development machine, which the user sees announced."""
+    """Install a Debian package on the development machine, which the user sees announced.
+
+    Raises BedError where this user or this machine can not, or where apt-get fails.
+    """
+    if not can_install():
+        raise BedError(
+            f"{package} is missing on this machine: install it. As root on Debian or Ubuntu, this command does it."
+        )
     say(f"Installing {package} on this machine with apt-get")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
-    for attempt in (["apt-get", "update", "-q"], install):
-        result = subprocess.run(attempt, env=environment, capture_output=True, text=True, check=False)
+    apt_get = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-q"]
+    for attempt in ([*apt_get, "update"], [*apt_get, "install", "-y", "--no-install-recommends", package]):
+        try:
+            result = subprocess.run(
+                attempt, env=environment, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BedError(f"`{' '.join(attempt)}` did not end within {INSTALL_SECONDS} s.") from error
         if result.returncode != 0:
             raise BedError(f"`{' '.join(attempt)}` failed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
 

@@ -27,6 +27,8 @@ BASE_REPOSITORY = "slipway-testbed-base"
 OFFICIAL = "debian"
 # The longest silence of the registry before the image is bootstrapped instead.
 PULL_SILENCE_SECONDS = 5
+# The longest silence of the engine while it builds or imports, and the longest a bootstrap may take.
+BUILD_SECONDS = 900
 PACKAGES = [
     "ca-certificates",
     "curl",
@@ -54,6 +56,7 @@ class Images:
 
     def __init__(self, client: docker.DockerClient, setup: PackageSetup) -> None:
         self._client = client
+        self._patient = docker.from_env(timeout=BUILD_SECONDS)
         self._setup = setup
         self._registry_failure = ""
 
@@ -70,7 +73,7 @@ class Images:
         say(f"Building {tag} from {base}")
         proxy = {"http_proxy": self._setup.proxy} if self._setup.proxy else {}
         try:
-            self._client.images.build(
+            self._patient.images.build(
                 fileobj=_archive(files),
                 custom_context=True,
                 tag=tag,
@@ -82,6 +85,8 @@ class Images:
         except BuildError as error:
             log = "".join(str(line.get("stream", "")) for line in error.build_log)
             raise BedError(f"Building the image for {release} failed: {error.msg}\n{log[-3000:]}") from error
+        except requests.exceptions.RequestException as error:
+            raise BedError(f"Building the image for {release} failed: the Docker Engine said: {error}") from error
         say(f"Built {tag}")
         self._remove_older(release, tag)
         return tag
@@ -135,11 +140,17 @@ class Images:
                 listed = Path(folder) / "debian.sources"
                 listed.write_text(render_deb822(sources))
                 command.append(str(listed))
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            try:
+                result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise BedError(f"`{' '.join(command)}` did not end within {BUILD_SECONDS} s.") from error
             if result.returncode != 0:
                 raise BedError(f"`{' '.join(command)}` failed:\n{result.stderr[-3000:]}")
-            with open(archive, "rb") as data:
-                self._client.api.import_image_from_data(data, repository=BASE_REPOSITORY, tag=release)
+            try:
+                with open(archive, "rb") as data:
+                    self._patient.api.import_image_from_data(data, repository=BASE_REPOSITORY, tag=release)
+            except requests.exceptions.RequestException as error:
+                raise BedError(f"Importing the base for {release} failed: the Docker Engine said: {error}") from error
         say(f"Bootstrapped {BASE_REPOSITORY}:{release}")
 
     def _remove_older(self, release: str, current: str) -> None:
