@@ -29,6 +29,9 @@ ROOT = EXAMPLES.parent
 PROGRAMS = ("sample_app", "sample_worker")
 # Not part of a program that runs: tests, and what a development machine leaves behind.
 LEFT_OUT = {"node_modules", "test", "__pycache__"}
+# Of one apt-get call, and of npm.
+INSTALL_SECONDS = 900
+NPM_SECONDS = 600
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -61,8 +64,12 @@ def require_npm() -> str:
         raise BuildError("npm is needed to build sample_app and is not here; install Node.js 18 or newer with npm")
     print("npm is not here: installing nodejs and npm with apt-get", file=sys.stderr)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "nodejs", "npm"]):
-        subprocess.run(["apt-get", *arguments], check=True, env=environment, stdout=sys.stderr)
+    apt_get = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq"]
+    for command in ([*apt_get, "update"], [*apt_get, "install", "-y", "--no-install-recommends", "nodejs", "npm"]):
+        try:
+            subprocess.run(command, check=True, env=environment, stdout=sys.stderr, timeout=INSTALL_SECONDS)
+        except subprocess.SubprocessError as error:
+            raise BuildError(f"npm cannot be installed: {error}") from error
     npm = shutil.which("npm")
     if not npm:
         raise BuildError("apt-get installed nodejs and npm, but npm is not on the search path")
@@ -72,8 +79,12 @@ def require_npm() -> str:
 def install_dependencies(folder: Path) -> None:
     """The locked dependencies of a Node program, without those for development."""
     command = [require_npm(), "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    if subprocess.run(command, cwd=folder, check=False, stdout=sys.stderr).returncode != 0:
-        raise BuildError(f"npm ci failed; run it in a copy of {folder.name} to see why")
+    try:
+        subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr, timeout=NPM_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"npm ci did not end within {NPM_SECONDS} s: is its registry within reach?") from error
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"npm ci failed; run it in a copy of {folder.name} to see why") from error
     # npm's own note of what it installed, different from version to version.
     (folder / "node_modules" / ".package-lock.json").unlink(missing_ok=True)
 

@@ -1,0 +1,51 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The same sources make the same artefact, whoever builds it and when."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tarfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parents[3] / "examples" / "build.py"
+
+
+@pytest.fixture(scope="module")
+def build() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("examples_build", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def sources(folder: Path, names: list[str], mode: int, time: int) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"content of {name}")
+        path.chmod(mode)
+        os.utime(path, (time, time))
+    return folder
+
+
+def test_an_archive_depends_on_names_and_contents_only(build: ModuleType, tmp_path: Path) -> None:
+    names = ["server.js", "src/a.js", "src/b.js"]
+    first = sources(tmp_path / "first", names, 0o600, 1)
+    second = sources(tmp_path / "second", names[::-1], 0o664, 1_000_000_000)
+    build.pack(first, tmp_path / "first.tar.gz")
+    build.pack(second, tmp_path / "other.tar.gz")
+    assert (tmp_path / "first.tar.gz").read_bytes() == (tmp_path / "other.tar.gz").read_bytes()
+    with tarfile.open(tmp_path / "first.tar.gz") as archive:
+        assert archive.getnames() == names
+
+
+def test_an_archive_tells_what_may_be_executed(build: ModuleType, tmp_path: Path) -> None:
+    build.pack(sources(tmp_path / "plain", ["run"], 0o644, 1), tmp_path / "plain.tar.gz")
+    build.pack(sources(tmp_path / "program", ["run"], 0o755, 1), tmp_path / "program.tar.gz")
+    assert (tmp_path / "plain.tar.gz").read_bytes() != (tmp_path / "program.tar.gz").read_bytes()
