@@ -2,7 +2,7 @@
 
 Links the checkout as ``ansible_collections/slipway/stack`` under a folder, and brings
 the collections of ``requirements.yml`` there: from Galaxy, or, where Galaxy is out of
-reach, out of the wheel of PyPI's ``ansible`` package, of which only those are unpacked.
+reach or fails, out of the wheel of PyPI's ``ansible`` package, of which only those are unpacked.
 
 Usage: python tools/link_collections.py build/collections
 """
@@ -22,6 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 GALAXY = "galaxy.ansible.com"
+GALAXY_SECONDS = 300
 
 
 def galaxy_answers() -> bool:
@@ -38,11 +39,22 @@ def wanted() -> list[str]:
     return [str(entry["name"]) for entry in yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]]
 
 
-def from_galaxy(target: Path) -> None:
-    subprocess.run(
-        ["ansible-galaxy", "collection", "install", "-r", str(ROOT / "requirements.yml"), "-p", str(target)],
-        check=True,
-    )
+def folder_of(target: Path, name: str) -> Path:
+    return target / "ansible_collections" / name.replace(".", "/")
+
+
+def from_galaxy(target: Path) -> bool:
+    """Whether Galaxy answered and gave what is wanted."""
+    if not galaxy_answers():
+        return False
+    command = ["ansible-galaxy", "collection", "install", "-r", str(ROOT / "requirements.yml"), "-p", str(target)]
+    # It leaves out what it finds elsewhere in its path.
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(target)}
+    try:
+        done = subprocess.run(command, check=False, env=environment, timeout=GALAXY_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0 and all(folder_of(target, name).is_dir() for name in wanted())
 
 
 def from_pypi(target: Path) -> None:
@@ -67,12 +79,19 @@ def main(target: Path) -> None:
     if not (link.is_symlink() and link.resolve() == ROOT):
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(ROOT, namespace))
-    missing = [name for name in wanted() if not (target / "ansible_collections" / name.replace(".", "/")).is_dir()]
+    missing = [name for name in wanted() if not folder_of(target, name).is_dir()]
     if not missing:
         return
-    source = "Galaxy" if galaxy_answers() else "the ansible package on PyPI"
-    print(f"collections: {', '.join(missing)} from {source}")
-    (from_galaxy if source == "Galaxy" else from_pypi)(target)
+    print(f"collections: fetching {', '.join(missing)}")
+    # Only what is whole gets its name: a run that is cut short leaves nothing that looks like a collection.
+    with tempfile.TemporaryDirectory(dir=target, prefix=".fetched-") as name_of_folder:
+        fetched = Path(name_of_folder)
+        if not from_galaxy(fetched):
+            print("collections: not from Galaxy, so from the ansible package on PyPI")
+            from_pypi(fetched)
+        for name in missing:
+            folder_of(target, name).parent.mkdir(parents=True, exist_ok=True)
+            folder_of(fetched, name).rename(folder_of(target, name))
 
 
 if __name__ == "__main__":
