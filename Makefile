@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# The steps share hosts, and lint is meant to fail before they are made.
+.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
@@ -15,6 +17,11 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 TESTBED := python tools/testbed
 DEMO_ADDRESSES := inventories/demo/addresses.yml
 SINGLE_ADDRESSES := inventories/single_server/addresses.yml
+# From nothing to a verified demo; more fails `make journey`.
+DEMO_SECONDS := 600
+# Runs when the recipe's shell ends, however it does; the status of a step that failed stays.
+# A make of its own, so that `make -n test` removes nothing.
+CLEAN_AT_END = trap 'status=$$?; trap "" INT TERM; $(MAKE) clean-tests; exit $$status' EXIT
 
 .PHONY: help setup demo destroy test test-all lint unit sanity integration molecule journey single faults bench compat
 
@@ -26,7 +33,7 @@ setup: $(VENV)/.ready ## the controller: Ansible, its collections, this one link
 
 $(VENV)/.ready: requirements.txt tests/requirements.txt requirements.yml tools/link_collections.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; give one with PYTHON=..."; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv does not work here: apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV) || { echo "python3 -m venv does not work here: apt-get install python3-venv"; exit 1; }
 	@echo "setup: installing the controller into $(VENV)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	@$(BIN)/python tools/link_collections.py build/collections
@@ -40,15 +47,21 @@ demo: setup ## six servers, the whole stack on them, and a shop to look at
 	@ansible-playbook slipway.stack.status
 	@python tools/demo_summary.py
 
-destroy: setup ## remove all that demo made
-	@$(TESTBED) down demo
-	@rm -rf inventories/demo/.secrets inventories/demo/tls
+destroy: ## remove all that demo made
+	@if [ -x $(BIN)/python ]; then $(TESTBED) down demo; \
+	else echo "destroy: no controller in $(VENV), so only files are removed; after make setup, hosts too"; fi
+	@rm -rf inventories/demo/.secrets reports build/artifacts
 
-test: lint unit sanity integration molecule single journey faults ## what has to pass before a change lands
-	@$(TESTBED) down --all
+test: setup ## what has to pass before a change lands
+	@$(CLEAN_AT_END); $(MAKE) lint unit sanity integration molecule single journey faults
 
-test-all: test compat ## everything: also the other ansible-core, and the benches
-	@$(MAKE) bench
+.PHONY: clean-tests
+clean-tests:
+	@rm -rf inventories/demo/.secrets inventories/single_server/.secrets reports
+	@$(TESTBED) down demo single_server integration molecule_trixie molecule_bookworm
+
+test-all: setup ## everything: also the other ansible-core, and the benches
+	@$(CLEAN_AT_END); $(MAKE) test compat bench
 
 lint: setup ## yamllint, ansible-lint (production), ruff, mypy on the cores, changelog fragments
 	@yamllint --strict .
@@ -78,8 +91,12 @@ single: setup ## everything on one server, from a fresh one on
 	@python examples/build.py
 	@pytest tests/journey/test_single_server.py
 	@$(TESTBED) down single_server
+	@rm -rf inventories/single_server/.secrets
 
-journey: demo ## the demo, as a user goes through it: again, in check mode, with requests, with bad inputs
+journey: setup ## the demo from fresh hosts on, as a user goes through it: again, in check mode, with requests, with bad inputs
+	@$(TESTBED) down demo
+	@SECONDS=0; $(MAKE) demo; echo "demo: up after $$SECONDS s"; \
+	[ $$SECONDS -le $(DEMO_SECONDS) ] || { echo "demo: more than the $(DEMO_SECONDS) s that it may take"; exit 1; }
 	@pytest tests/journey/test_demo.py tests/journey/test_bad_inputs.py
 
 faults: setup ## kill, cut, fill, on the demo (FAULT=killed_instance: one)

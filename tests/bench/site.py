@@ -55,9 +55,12 @@ def main() -> None:
     run(python, "examples/build.py")
     run(python, "tools/testbed", "down", "demo")
     up = ("up", "tools/testbed/fleets/demo.yml", "--inventory", "inventories/demo/addresses.yml")
-    run(python, "tools/testbed", *up)
-    first, first_runs, first_roles = site("first")
-    second, second_runs, second_roles = site("second")
+    try:
+        run(python, "tools/testbed", *up)
+        first, first_runs, first_roles = site("first")
+        second, second_runs, second_roles = site("second")
+    finally:
+        run(python, "tools/testbed", "down", "demo")
     print(f"{'':<16}{'first':>10}{'second':>10}")
     print(f"{'site, seconds':<16}{first:>10.1f}{second:>10.1f}")
     for role in sorted(first_roles, key=lambda name: -first_roles[name]):
