@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
+from tests.support.fixtures import demo
 
-from tests.support.stack import Stack
-
-
-@pytest.fixture(scope="session")
-def demo() -> Stack:
-    return Stack("demo")
+__all__ = ["demo"]

@@ -15,12 +15,11 @@ from contextlib import contextmanager
 
 import websockets
 
+from tests.support.arguments import arguments_seen
 from tests.support.http import Client, context
+from tests.support.shop import answers, instances, shop_with
 from tests.support.stack import SERVER_NAME, Stack
-
-
-def instances(stack: Stack) -> set[str]:
-    return {f"{stack.address(host)}:{port}" for host in ("app1", "app2") for port in (3000, 3001)}
+from tests.support.verify import verified
 
 
 def answered_by(stack: Stack, instance: str, client: Client, method: str, path: str, body: object = None):
@@ -34,11 +33,11 @@ def answered_by(stack: Stack, instance: str, client: Client, method: str, path: 
 
 
 def test_each_of_the_four_instances_answers_with_the_release(demo):
-    client = Client(demo)
-    answers = [client.get("/api/health") for _number in range(100)]
-    assert {answer.status for answer in answers} == {200}
-    assert {answer.instance for answer in answers} == instances(demo)
-    assert {answer.headers["x-release"] for answer in answers} == {demo.facts("sample_app")["release"]}
+    heard = answers(demo)
+    assert {answer.status for answer in heard} == {200}
+    assert len(instances(demo)) == 4
+    assert {answer.instance for answer in heard} == instances(demo)
+    assert {answer.headers["x-release"] for answer in heard} == {demo.facts("sample_app")["release"]}
 
 
 def test_plain_http_leads_to_https(demo):
@@ -107,8 +106,16 @@ client.on('message', (data) => {
   if (message.type === 'welcome') client.send(JSON.stringify({ type: 'join', room: 'lobby' }));
   console.log(JSON.stringify(message));
 });
-setTimeout(() => process.exit(1), 30000);
 """
+# The other end of an SSH connection that is cut runs on: it ends by itself.
+NEIGHBOUR_SECONDS = 20
+
+
+def next_of(neighbour: subprocess.Popen[str]) -> dict:
+    """What the neighbour heard next; it ends on its own, so this waits no longer than that."""
+    line = neighbour.stdout.readline()
+    assert line, f"the client on app1 heard nothing more within its {NEIGHBOUR_SECONDS} s"
+    return json.loads(line)
 
 
 @contextmanager
@@ -117,12 +124,13 @@ def neighbour(stack: Stack, not_of: str) -> Iterator[tuple[str, subprocess.Popen
     network = stack.address("app1").rpartition(".")[0]
     for number in range(201, 231):
         address = f"{network}.{number}"
-        stack.shell("app1", f"ip address add {address}/24 dev eth0")
-        client = stack.start("app1", ["sudo", "node", "-e", NEIGHBOUR, "--", stack.edge, SERVER_NAME, address])
+        stack.shell("app1", f"ip address replace {address}/24 dev eth0")
+        program = ["sudo", "timeout", str(NEIGHBOUR_SECONDS), "node", "-e", NEIGHBOUR]
+        client = stack.start("app1", [*program, "--", stack.edge, SERVER_NAME, address])
         try:
-            welcome = json.loads(client.stdout.readline())
+            welcome = next_of(client)
             if welcome["instance"] != not_of:
-                assert json.loads(client.stdout.readline())["type"] == "joined"
+                assert next_of(client)["type"] == "joined"
                 yield welcome["instance"], client
                 return
         finally:
@@ -141,7 +149,7 @@ def test_a_websocket_message_reaches_a_client_of_another_instance(demo):
                 await here.send(json.dumps({"type": "join", "room": "lobby"}))
                 await hear(here, "joined")
                 await here.send(json.dumps({"type": "message", "room": "lobby", "text": "hello"}))
-                assert json.loads(there.stdout.readline())["text"] == "hello"
+                assert next_of(there)["text"] == "hello"
 
     asyncio.run(talk())
 
@@ -173,20 +181,32 @@ def test_site_in_check_mode_finds_nothing_to_do(demo):
 def test_no_secret_in_output_logs_or_arguments(demo):
     secrets = [path.read_text().split()[0] for path in (demo.inventory / ".secrets").iterdir() if path.is_file()]
     assert len(secrets) >= 3
-    run = demo.playbook("site", "--diff", "-vvv", "--limit", "app1,data1", "-e", "app_memory_limit_mb=257", "--check")
+    hosts = ("app1", "data1")
+    limit = ("--limit", ",".join(hosts))
+    try:
+        with arguments_seen(demo, hosts) as arguments:
+            run = demo.playbook("site", "--diff", "-vvv", *limit, *shop_with(memory_limit_mb=257))
+    finally:
+        restored = demo.playbook("site", *limit)
     assert run.status == 0, run.output
+    assert run.changed["app1"] > 0
+    assert restored.status == 0, restored.output
+    assert restored.changed["app1"] > 0
     for secret in secrets:
         assert secret not in run.output
+    for host in hosts:
+        # What a task of the run begins with: the sampler did look at the run.
+        assert "BECOME-SUCCESS-" in arguments[host], host
+        for secret in secrets:
+            assert secret not in arguments[host], host
     for host in demo.hosts:
         seen = demo.shell(host, 'journalctl -q --no-pager; cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "')
         for secret in secrets:
             assert secret not in seen, host
 
 
-def test_verify_is_healthy(demo):
-    run = demo.playbook("verify")
-    assert run.status == 0, run.output
-    assert run.changed == dict.fromkeys(demo.hosts, 0)
+def test_verify_is_healthy(demo, tmp_path):
+    assert verified(demo, tmp_path).changed == dict.fromkeys(demo.hosts, 0)
 
 
 def ask(demo: Stack, port: int, question: bytes) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.http import Client
+from tests.support.shop import answers, instances
 from tests.support.stack import Stack
+from tests.support.verify import verified
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +31,9 @@ def test_a_second_run_changes_nothing(server):
     assert run.changed == {"server1": 0}, run.output
 
 
-def test_verify_is_healthy(server):
-    run = server.playbook("verify")
-    assert run.status == 0, run.output
+def test_verify_is_healthy(server, tmp_path):
+    verified(server, tmp_path)
 
 
 def test_both_instances_answer_through_the_edge(server):
-    client = Client(server)
-    assert {client.get("/api/health").instance for _number in range(40)} == {
-        f"{server.edge}:3000",
-        f"{server.edge}:3001",
-    }
+    assert {answer.instance for answer in answers(server, 40)} == instances(server)

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from tests.support.http import Client
 from tests.support.stack import Stack
+from tests.support.wait import wait_for
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Load:
     sent: int = 0
     failures: list[str] = field(default_factory=list)
     slowest: float = 0
-    instances: set[str] = field(default_factory=set)
+    _instances: set[str] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -44,6 +45,17 @@ class Load:
     def summary(self) -> str:
         return f"{self.sent} requests, {len(self.failures)} failed, the slowest took {self.slowest:.2f} s"
 
+    def await_answers(self, instances: set[str], seconds: float) -> float:
+        """Seconds until each of the instances, and no other, has answered the load since now."""
+        with self._lock:
+            self._instances.clear()
+
+        def all_answered() -> bool:
+            with self._lock:
+                return self._instances == instances
+
+        return wait_for(f"answers of {', '.join(sorted(instances))} to the load", all_answered, seconds)
+
     def _work(self) -> None:
         client = Client(self.stack, timeout=10)
         pause = self.workers / self.rate
@@ -63,5 +75,5 @@ class Load:
                 if failure:
                     self.failures.append(failure)
                 else:
-                    self.instances.add(answer.instance)
+                    self._instances.add(answer.instance)
             self._stop.wait(max(0, pause - took))
