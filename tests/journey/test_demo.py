@@ -97,7 +97,7 @@ async def hear(websocket, kind: str) -> dict:
 NEIGHBOUR = """
 const fs = require('node:fs');
 const WebSocket = require('/srv/slipway/shop/current/node_modules/ws');
-const [edge, name, localAddress] = process.argv.slice(2);
+const [edge, name, localAddress] = process.argv.slice(1);
 const client = new WebSocket(`wss://${edge}/ws`, {
   localAddress, servername: name, headers: { Host: name }, ca: fs.readFileSync('/etc/slipway/tls/ca.crt'),
 });
