@@ -4,10 +4,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# An engine that does not answer yet may hold stopped containers that are not ours: then only running ones count.
+engine=$(docker version > /dev/null 2>&1 && echo answers || echo silent)
+
 snapshot() {
-    # No engine means no containers.
-    docker ps --all --no-trunc --format 'container {{.ID}} {{.Names}}' 2> /dev/null | sort || true
-    docker network ls --no-trunc --filter type=custom --format 'network {{.ID}} {{.Name}}' 2> /dev/null | sort || true
+    if [ "$engine" = answers ]; then
+        docker ps --all --no-trunc --format 'container {{.ID}} {{.Names}}' | sort
+        docker network ls --no-trunc --filter type=custom --format 'network {{.ID}} {{.Name}}' | sort
+    else
+        docker ps --no-trunc --format 'container {{.ID}} {{.Names}}' 2> /dev/null | sort || true
+    fi
     # Settings, not counters. What this kernel lacks is left out.
     (cd /proc/sys && grep -s '' vm/{swappiness,overcommit_memory,max_map_count,nr_hugepages} vm/dirty_* \
         kernel/{pid_max,sysrq,printk} fs/file-max fs/inotify/* fs/protected_*) || true
