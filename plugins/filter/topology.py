@@ -66,13 +66,17 @@ OVERRIDABLE = (
 
 @lru_cache(maxsize=1)
 def _role_variables() -> frozenset[str]:
-    """Every variable that a role's argument specification names."""
+    """Every variable that a role's argument specification names.
+
+    Not those of the role app: they are said in slipway_apps, and app_ is a prefix that many use for their own.
+    """
     roles = Path(__file__).parent.parent.parent / "roles"
     return frozenset(
         name
         for specs in sorted(roles.glob("*/meta/argument_specs.yml"))
         for entry in yaml.safe_load(specs.read_text(encoding="utf-8"))["argument_specs"].values()
         for name in entry.get("options", {})
+        if not name.startswith("app_")
     )
 
 
