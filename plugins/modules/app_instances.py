@@ -133,6 +133,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.app.instances import
     plan,
     wait_until,
 )
+from ansible_collections.slipway.stack.plugins.module_utils.file_times import changed_at
 
 PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,ExecMainStartTimestampMonotonic"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1", "": "127.0.0.1"}
@@ -268,11 +269,6 @@ def apply(systemd: Systemd, params: dict, actions: tuple[Action, ...]) -> dict[i
         systemd.apply("restart", [instance])
         proven[instance] = prove(systemd, params, instance)
     return proven
-
-
-def changed_at(paths: list[str]) -> float:
-    """When the newest of these files came to be as it is; ctime, since a file is renamed into its place."""
-    return max((path.stat().st_ctime for path in map(Path, paths) if path.exists()), default=0.0)
 
 
 def main() -> None:

@@ -88,7 +88,6 @@ actions:
 """
 
 import time
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.slipway.stack.plugins.module_utils.app.instances import (
@@ -97,6 +96,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.app.instances import
     parse_show,
     plan,
 )
+from ansible_collections.slipway.stack.plugins.module_utils.file_times import changed_at
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster import converge
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.client import REDIS_IMPORT_ERROR, Client
 from ansible_collections.slipway.stack.plugins.module_utils.redis_cluster.model import Endpoint, RedisClusterError
@@ -129,11 +129,6 @@ class Units:
             from_properties(port, block, block.get("UnitFileState") == "enabled", now, monotonic)
             for port, block in zip(ports, parse_show(shown))
         ]
-
-
-def changed_at(paths):
-    """When the newest of these files came to be as it is; ctime, since a file is renamed into its place."""
-    return max((path.stat().st_ctime for path in map(Path, paths) if path.exists()), default=0.0)
 
 
 def actions_for(instances, params, check_mode):
