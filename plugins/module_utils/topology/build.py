@@ -38,6 +38,7 @@ HOST_VARIABLES = (
 )
 GLOBAL_VARIABLES = (
     "slipway_apps",
+    "slipway_edge_address",
     "slipway_postgresql_port",
     "slipway_redis_mode",
     "slipway_redis_port",
@@ -115,4 +116,5 @@ def build(inventory: Inventory) -> Topology:
         # Replicas and a pooler will stand behind this address; applications need not know.
         postgresql_reader=writer,
         redis=redis_layout(inventory, hosts),
+        edge_address=inventory.variables.get("slipway_edge_address") or None,
     )

@@ -109,6 +109,8 @@ class Topology:
     postgresql_writer: Endpoint | None
     postgresql_reader: Endpoint | None
     redis: RedisLayout | None
+    edge_address: str | None = None
+    """Address with prefix length that the edges share, such as 192.0.2.10/24; one of them answers for it."""
 
     def members(self, group: str) -> tuple[Host, ...]:
         """Hosts of an inventory group, in the inventory's order."""

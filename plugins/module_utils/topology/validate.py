@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 from posixpath import normpath
 from typing import Any
 
@@ -206,7 +206,38 @@ def _host_findings(inventory: Inventory) -> Iterator[Finding]:
             yield from _number(name, variable, values.get(variable), 1, 65535)
 
 
+def _edge_address_findings(inventory: Inventory) -> Iterator[Finding]:
+    given = inventory.variables.get("slipway_edge_address")
+    if not given:
+        return
+    variable = "slipway_edge_address"
+    try:
+        shared = ip_interface(str(given))
+    except ValueError:
+        shared = None
+    if shared is None or "/" not in str(given):
+        yield _error(
+            EVERY_HOST, variable, given, "an address with its prefix length, such as 192.0.2.10/24", "correct it"
+        )
+        return
+    edges = inventory.groups.get("edge", ())
+    if len(edges) < 2:
+        yield _error(
+            EVERY_HOST,
+            variable,
+            given,
+            "two hosts or more in the group edge, to share it",
+            f"add one, or remove {variable}",
+        )
+    for host in hosts_of(inventory).values():
+        if _is_address(host.address) and ip_address(host.address) == shared.ip:
+            yield _error(
+                host.name, variable, given, f"an address that no host has: it is {host.name}'s own", "choose another"
+            )
+
+
 def _global_findings(inventory: Inventory) -> Iterator[Finding]:
+    yield from _edge_address_findings(inventory)
     mode = inventory.variables.get("slipway_redis_mode")
     if mode not in (None, "single", "cluster"):
         yield _error(EVERY_HOST, "slipway_redis_mode", mode, "single or cluster", "correct slipway_redis_mode")

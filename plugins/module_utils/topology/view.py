@@ -12,6 +12,9 @@ from .ports import wanted_ports
 CA_FILE = "/etc/slipway/tls/ca.crt"
 """Where the role ``tls`` puts the authority that applications and checks trust."""
 
+KEEPALIVED_PRIORITY = 200
+"""Of the first edge; each after it has one less (VRRP allows 1 to 254)."""
+
 
 def host_view(topology: Topology, name: str) -> dict[str, Any]:
     """The topology as seen from one host."""
@@ -25,6 +28,7 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
         "ports": [wanted.port for wanted in wanted_ports(topology, host)],
         "tls_names": _tls_names(topology, host),
         "edge": {"applications": served(topology)},
+        "keepalived": _keepalived(topology, host),
         "postgresql": _postgresql(topology, host),
         "redis": _redis(topology, host),
         "applications": [
@@ -73,7 +77,22 @@ def _tls_names(topology: Topology, host: Host) -> list[str]:
     if "edge" in host.groups:
         for app in topology.applications:
             names += app.spec["server_names"]
+        if topology.edge_address:
+            names.append(topology.edge_address.partition("/")[0])
     return list(dict.fromkeys(names))
+
+
+def _keepalived(topology: Topology, host: Host) -> dict[str, Any] | None:
+    """How an edge shares the address with the others; the first of the group is asked first."""
+    edges = topology.members("edge")
+    if not topology.edge_address or host not in edges:
+        return None
+    return {
+        "address": topology.edge_address,
+        "own_address": host.address,
+        "peers": [edge.address for edge in edges if edge != host],
+        "priority": KEEPALIVED_PRIORITY - edges.index(host),
+    }
 
 
 def served(topology: Topology) -> list[dict[str, Any]]:

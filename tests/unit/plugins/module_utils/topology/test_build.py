@@ -155,3 +155,20 @@ def test_a_pool_has_every_member_once(instances, hosts, port):
     topology = build(inventory({"shop": {**SHOP, "instances": instances, "port": port}}, {"shop": names}))
     members = [(member.host, member.port) for member in topology.pool(topology.applications[0])]
     assert len(members) == len(set(members)) == instances * hosts
+
+
+EDGES = {"edge": ["edge1", "edge2"], "shop": ["app1"], "postgresql": ["data1"], "redis": ["data1"]}
+
+
+def test_edges_share_an_address_and_the_first_one_is_asked_first():
+    topology = build(inventory(groups=EDGES, slipway_edge_address="10.0.0.100/24"))
+    first, second = (host_view(topology, name) for name in EDGES["edge"])
+    assert first["keepalived"] == {
+        "address": "10.0.0.100/24",
+        "own_address": "10.0.0.1",
+        "peers": ["10.0.0.2"],
+        "priority": second["keepalived"]["priority"] + 1,
+    }
+    assert "10.0.0.100" in first["tls_names"]
+    assert host_view(topology, "app1")["keepalived"] is None
+    assert host_view(build(inventory(groups=EDGES)), "edge1")["keepalived"] is None

@@ -149,3 +149,19 @@ def test_own_variables_of_the_user_are_allowed(name):
 )
 def test_any_rubbish_is_a_finding_and_never_a_crash(entry):
     assert inventory_findings(inventory({"shop": entry}))
+
+
+@pytest.mark.parametrize(
+    ("address", "edges", "words"),
+    [
+        ("10.0.0.100", ["edge1", "edge2"], "prefix length"),
+        ("nonsense/24", ["edge1", "edge2"], "prefix length"),
+        ("10.0.0.100/24", ["edge1"], "two hosts or more"),
+        ("10.0.0.2/24", ["edge1", "edge2"], "edge2's own"),
+    ],
+)
+def test_a_bad_shared_address_is_refused(address, edges, words):
+    groups = {"edge": edges, "shop": ["app1"], "postgresql": ["data1"], "redis": ["data1"]}
+    (finding,) = inventory_findings(inventory(groups=groups, slipway_edge_address=address))
+    assert finding.variable == "slipway_edge_address"
+    assert words in finding.expected
