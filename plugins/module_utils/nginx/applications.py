@@ -10,30 +10,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Callable
 
-DEFAULTS: Mapping[str, Any] = {
-    "kind": "http",
-    "server_names": [],
-    "members": [],
-    "balance": "least",
-    "single_instance": False,
-    "websocket_paths": [],
-    "static": [],
-    "health_paths": ["/livez", "/readyz", "/api/health"],
-    "connect_timeout_seconds": 2,
-    "read_timeout_seconds": 60,
-    "websocket_timeout_seconds": 604800,
-    "body_max_mb": 10,
-}
-"""What an application is unless it says otherwise."""
+from . import locations, origins, security_headers
+from .fields import Field, Fields, choice, each, fill, flag, judge, table, text, whole
+from .quoting import snippet
 
-MINIMA = {"connect_timeout_seconds": 1, "read_timeout_seconds": 1, "websocket_timeout_seconds": 1, "body_max_mb": 0}
-
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}\Z")
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\Z")
-PATH = re.compile(r"/[A-Za-z0-9._~%+@:/-]*\Z")
+FILE = r"/[A-Za-z0-9._+@/-]+"
 
 
 def ascii_name(name: str) -> str:
@@ -55,66 +41,100 @@ def ascii_name(name: str) -> str:
     return found
 
 
-def complete(applications: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the applications with every default filled in, host names in ASCII, addresses in their usual form.
+def _is_server_name(value: Any) -> bool:
+    try:
+        ascii_name(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+FIELDS: Fields = {
+    "name": text(NAME.pattern, "a lower-case letter and up to 31 letters, digits, _ and -", required=True),
+    "kind": choice("http", "websocket", default="http"),
+    "server_names": each(Field("a host name, *.domain or an IP address", _is_server_name)),
+    "members": Field("a list", lambda value: isinstance(value, Sequence) and not isinstance(value, str), []),
+    "balance": choice("least", "hash", default="least"),
+    "single_instance": flag(),
+    "locations": Field(
+        "a list of locations",
+        lambda value: isinstance(value, Sequence) and not isinstance(value, str),
+        [],
+        inside=locations.findings,
+    ),
+    "headers": Field("a mapping", lambda value: isinstance(value, Mapping), {}, inside=security_headers.findings),
+    "cors": Field("a mapping", lambda value: isinstance(value, Mapping), {}, inside=origins.cors_findings),
+    "websocket_origins": each(origins.ORIGIN),
+    "websocket_origin_required": flag(),
+    "certificate": text(FILE, "an absolute path without spaces and quotes", ""),
+    "certificate_key": text(FILE, "an absolute path without spaces and quotes", ""),
+    "release_header": text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of a response header", "X-Release"),
+    "snippet": Field("directives of nginx whose braces and quotes are closed", snippet, ""),
+    "connect_timeout_seconds": whole(1, 3600, 2, unit=" of seconds"),
+    "read_timeout_seconds": whole(1, 86400, 60, unit=" of seconds"),
+    "websocket_timeout_seconds": whole(1, 31536000, 604800, unit=" of seconds"),
+    "body_max_mb": whole(0, 102400, 10, unit=" of MiB"),
+}
+"""What an application of the edge can say, and what it is unless it does."""
+
+Where = Callable[[int, str], str]
+"""How to call an application, by its index in the list and its name."""
+
+def complete(applications: Sequence[Mapping[str, Any]], edge: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the applications as the templates take them: with every default, names in ASCII, locations as blocks.
+
+    ``edge`` has what applications share unless they say otherwise: ``certificate``, ``certificate_key``,
+    ``hsts_seconds`` and ``https_port``.
 
     Raises:
         ValueError: when a host name or address is none; ``findings`` says so in full first.
     """
-    return [_completed(application) for application in applications]
+    return [_completed(application, edge) for application in applications]
 
 
-def _completed(application: Mapping[str, Any]) -> dict[str, Any]:
-    whole = {**DEFAULTS, **application}
-    whole["server_names"] = [ascii_name(name) for name in whole["server_names"]]
-    whole["members"] = [{**member, "address": str(ip_address(member["address"]))} for member in whole["members"]]
-    if whole["kind"] == "websocket" and not whole["websocket_paths"]:
-        whole["websocket_paths"] = ["/"]
-    whole["websocket_paths"] = [path.rstrip("/") or "/" for path in whole["websocket_paths"]]
-    return whole
+def _completed(application: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str, Any]:
+    whole_one = fill(application, FIELDS)
+    whole_one["identifier"] = identifier(whole_one["name"])
+    whole_one["server_names"] = [ascii_name(name) for name in whole_one["server_names"]]
+    whole_one["members"] = [
+        {**member, "address": str(ip_address(member["address"]))} for member in whole_one["members"]
+    ]
+    whole_one["locations"] = locations.complete(whole_one)
+    whole_one["headers"] = security_headers.complete(whole_one["headers"], edge["hsts_seconds"])
+    whole_one["cors"] = origins.complete_cors(whole_one["cors"])
+    whole_one["websocket_origins"] = origins.websocket_origins(whole_one, edge["https_port"])
+    for option in ("certificate", "certificate_key"):
+        whole_one[option] = whole_one[option] or edge[option]
+    return whole_one
 
 
-def findings(applications: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def identifier(name: str) -> str:
+    """Return the name as it stands in names of nginx's variables."""
+    return name.replace("-", "_")
+
+
+def _usual(index: int, name: str) -> str:
+    return f"nginx_applications[{index}] ({name})"
+
+
+def findings(applications: Sequence[Mapping[str, Any]], where: Where = _usual) -> tuple[str, ...]:
     """Return what keeps these applications from being served, one text for each finding.
 
-    A text names the option, the value received, the form expected and the way to fix it.
+    A text begins with the option as ``where`` names it, and tells the value received and the form expected.
     """
     found: list[str] = []
     for index, application in enumerate(applications):
-        name = str(application.get("name", ""))
-        where = f"nginx_applications[{index}]"
-        if not NAME.match(name):
-            found.append(f"{where}.name: {name!r}; expected a lower-case letter and up to 31 letters, digits, _ and -")
-        found += _of_one(f"{where} ({name})", {**DEFAULTS, **application})
+        place = where(index, str(application.get("name", "")))
+        found += judge(place, application, FIELDS)
+        found += _members(place, fill(application, FIELDS))
     found += _of_all(applications)
     return tuple(found)
 
-
-def _of_one(where: str, application: Mapping[str, Any]) -> Iterator[str]:
-    yield from _members(where, application)
-    for name in application["server_names"]:
-        try:
-            ascii_name(str(name))
-        except ValueError:
-            yield f"{where}.server_names: {name!r}; expected a host name, *.domain or an IP address"
-    paths = [(option, path) for option in ("websocket_paths", "health_paths") for path in application[option]]
-    paths += [("static.path", item.get("path", "")) for item in application["static"]]
-    paths += [("static.directory", item.get("directory", "")) for item in application["static"]]
-    for option, path in paths:
-        if not PATH.match(str(path)) or "/../" in f"{path}/":
-            yield f"{where}.{option}: {path!r}; expected a path that begins with / and has no spaces, quotes or '..'"
-    given = Counter((option, str(path).rstrip("/")) for option, path in paths if option != "static.directory")
-    for (option, path), count in given.items():
-        if count > 1:
-            yield f"{where}.{option}: {path or '/'!r} is given {count} times; give it once"
-    for option, minimum in MINIMA.items():
-        value = application[option]
-        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            yield f"{where}.{option}: {value!r}; expected a whole number from {minimum} up"
-
-
 def _members(where: str, application: Mapping[str, Any]) -> Iterator[str]:
     members = application["members"]
+    if not all(isinstance(member, Mapping) for member in members):
+        yield f"{where}.members: {members!r}; expected a list of mappings with name, address and port"
+        return
     if application["single_instance"] and len(members) > 1:
         names = ", ".join(str(member.get("name")) for member in members)
         yield (
@@ -143,6 +163,12 @@ def _of_all(applications: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for name, count in Counter(str(application.get("name")) for application in applications).items():
         if count > 1:
             yield f"nginx_applications: {count} applications are named {name!r}; give each its own name"
+    alike: dict[str, set[str]] = {}
+    for application in applications:
+        alike.setdefault(identifier(str(application.get("name"))), set()).add(str(application.get("name")))
+    for names in alike.values():
+        if len(names) > 1:
+            yield f"nginx_applications: {', '.join(sorted(names))} differ only in - and _; rename all but one"
     nameless = [str(application.get("name")) for application in applications if not application.get("server_names")]
     if len(nameless) > 1:
         yield (

@@ -6,6 +6,7 @@
 
 local balancer = require "ngx.balancer"
 local bit = require "bit"
+local certificates = require "slipway.certificates"
 local cjson = require "cjson.safe"
 
 local shared = ngx.shared.slipway_pool
@@ -444,6 +445,9 @@ local function stale_files()
     compare(settings.pools)
     for _, path in ipairs(settings.files) do
         compare(path)
+    end
+    for _, path in ipairs(certificates.stale()) do
+        stale[#stale + 1] = path
     end
     return stale
 end
