@@ -1,5 +1,7 @@
 """A member for tests: answers who it is, sleeps when asked to, echoes websockets. Standard library only.
 
+backend.py PORT [ADDRESS [NAME]]
+
 GET /whoami, /slow?seconds=0.5, /headers, /status?code=500, /redirect?to=/whoami (X-Accel-Redirect); POST anything;
 websockets at any path.
 """
@@ -67,10 +69,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
         writer.close()
 
 
-async def main(port: int) -> None:
-    server = await asyncio.start_server(lambda r, w: answer(r, w, str(port)), "127.0.0.1", port, backlog=1024)
+async def main(port: int, address: str = "127.0.0.1", name: str = "") -> None:
+    server = await asyncio.start_server(lambda r, w: answer(r, w, name or str(port)), address, port, backlog=1024)
     async with server:
         await server.serve_forever()
 
 
-asyncio.run(main(int(sys.argv[1])))
+asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))
