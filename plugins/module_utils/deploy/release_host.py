@@ -241,7 +241,8 @@ def unpack(archive: IO[bytes], folder: str) -> None:
             raise ReleaseError(f"the archive's member {link!r} is a link that leads outside the release")
 
 
-def _kind(member: tarfile.TarInfo) -> str:
+def kind_of(member: tarfile.TarInfo) -> str:
+    """Return file, directory, symlink, hardlink or other."""
     tests = {
         "file": member.isreg(),
         "directory": member.isdir(),
@@ -252,7 +253,7 @@ def _kind(member: tarfile.TarInfo) -> str:
 
 
 def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str, links: set[str]) -> None:
-    kind = _kind(member)
+    kind = kind_of(member)
     place = check_member(member.name, kind, member.linkname)
     if not place:
         return
