@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .checks import health_checks
+from .firewall import firewall_rules
 from .model import Application, Host, Topology
 from .ports import wanted_ports
 
@@ -27,6 +28,7 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
         "memory_consumers": _memory_consumers(topology, host),
         "ports": [wanted.port for wanted in wanted_ports(topology, host)],
         "tls_names": _tls_names(topology, host),
+        "firewall": firewall_rules(topology, host),
         "edge": {"applications": served(topology)},
         "keepalived": _keepalived(topology, host),
         "postgresql": _postgresql(topology, host),
