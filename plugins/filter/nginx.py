@@ -21,10 +21,10 @@ def nginx_findings(value: object) -> list[str]:
     return list(applications.findings(_list("nginx_findings", value)))
 
 
-def nginx_applications(value: object) -> list[dict[str, Any]]:
-    """The applications with their defaults."""
+def nginx_applications(value: object, edge: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The applications as the templates take them."""
     try:
-        return applications.complete(_list("nginx_applications", value))
+        return applications.complete(_list("nginx_applications", value), edge)
     except ValueError as error:
         raise AnsibleFilterError(f"nginx_applications: {error}") from error
 

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any, Callable
 
 from . import locations, origins, security_headers
-from .fields import Field, Fields, choice, each, fill, flag, judge, table, text, whole
+from .fields import Field, Fields, choice, each, fill, flag, judge, text, whole
 from .quoting import snippet
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -80,6 +80,7 @@ FIELDS: Fields = {
 Where = Callable[[int, str], str]
 """How to call an application, by its index in the list and its name."""
 
+
 def complete(applications: Sequence[Mapping[str, Any]], edge: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the applications as the templates take them: with every default, names in ASCII, locations as blocks.
 
@@ -129,6 +130,7 @@ def findings(applications: Sequence[Mapping[str, Any]], where: Where = _usual) -
         found += _members(place, fill(application, FIELDS))
     found += _of_all(applications)
     return tuple(found)
+
 
 def _members(where: str, application: Mapping[str, Any]) -> Iterator[str]:
     members = application["members"]

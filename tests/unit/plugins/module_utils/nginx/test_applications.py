@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.applications import (
-    DEFAULTS,
     ascii_name,
-    complete,
     findings,
 )
 from hypothesis import given
@@ -56,13 +54,11 @@ def test_what_is_no_name_is_refused(name):
     ("change", "told"),
     [
         ({"name": "Shop"}, "expected a lower-case letter"),
-        ({"websocket_paths": ["ws"]}, "begins with /"),
-        ({"websocket_paths": ['/ws" { } #']}, "quotes"),
-        ({"health_paths": ["/livez", "/livez"]}, "given 2 times"),
-        ({"websocket_paths": ["/ws", "/ws/"]}, "given 2 times"),
-        ({"static": [{"path": "/assets/../../", "directory": "/srv"}]}, "'..'"),
-        ({"static": [{"path": "/assets", "directory": "srv"}]}, "static.directory"),
-        ({"connect_timeout_seconds": 0}, "from 1 up"),
+        ({"locations": [{"path": "ws"}]}, "locations[0].path: 'ws'; expected a path that begins with /"),
+        (
+            {"connect_timeout_seconds": 0},
+            "connect_timeout_seconds: 0; expected a whole number of seconds from 1 to 3600",
+        ),
         ({"body_max_mb": "8 gigs"}, "'8 gigs'"),
         ({"single_instance": True}, "expected one member"),
         (with_members({"name": "a", "address": "app1", "port": 3000}), "expected an IP address"),
@@ -96,16 +92,6 @@ def test_applications_do_not_take_each_others_names():
     assert [text for text in found if "server name shop.example is used by shop, shop" in text]
     assert [text for text in found if "a, b have no server_names" in text]
     assert len(found) == 3
-
-
-def test_templates_get_every_option():
-    (whole,) = complete([{"name": "shop"}])
-    assert whole == {"name": "shop", **DEFAULTS}
-
-
-def test_a_websocket_application_takes_websockets_everywhere_unless_it_says_where():
-    assert complete([{"name": "a", "kind": "websocket"}])[0]["websocket_paths"] == ["/"]
-    assert complete([{"name": "a", "kind": "websocket", "websocket_paths": ["/ws/"]}])[0]["websocket_paths"] == ["/ws"]
 
 
 @given(st.text(max_size=40))
