@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filters of the role tls: names for a certificate, and whether one still serves."""
+"""Filters of the role tls: names for a certificate, and whether one serves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.stack.plugins.module_utils.tls import certificate
+from ansible_collections.slipway.stack.plugins.module_utils.tls import certificate, declared, given
+from ansible_collections.slipway.stack.plugins.plugin_utils.pem import PemError, read_given
 
 
 def _now() -> str:
@@ -46,10 +47,33 @@ def certificate_renewal_reasons(
 
 
 def certificate_findings(
-    value: Mapping[str, Any], key: Mapping[str, Any], names: Sequence[str], mode: str
+    value: str, key: str, names: Sequence[str], mode: str, authority: str = "", prefix: str = "tls_"
 ) -> list[str]:
     """What keeps a given certificate from being used."""
-    return list(certificate.given_findings(value, key, names=names, now=_now(), key_mode=mode))
+    try:
+        found = read_given(prefix, value, key, mode, authority)
+        return list(given.findings(found, names=names, now=_now(), prefix=prefix))
+    except PemError as error:
+        return [str(error)]
+
+
+def certificate_declarations(
+    value: Sequence[Mapping[str, Any]], terms_agreed: bool, directory_url: str, email: str
+) -> list[str]:
+    """What is wrong with the certificates that an edge is to have."""
+    if isinstance(value, str) or not all(isinstance(one, Mapping) for one in value):
+        raise AnsibleFilterError(f"certificate_declarations takes a list of dictionaries; got {value!r}")
+    return [
+        *declared.findings(value),
+        *declared.acme_findings(value, terms_agreed=terms_agreed, directory_url=directory_url, email=email),
+    ]
+
+
+def given_certificates(
+    value: Sequence[Mapping[str, Any]], host: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """The files of certificates that are given."""
+    return declared.given_files(value, host=host or None)
 
 
 class FilterModule:
@@ -58,7 +82,9 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Names and functions."""
         return {
+            "certificate_declarations": certificate_declarations,
             "certificate_findings": certificate_findings,
             "certificate_names": certificate_names,
             "certificate_renewal_reasons": certificate_renewal_reasons,
+            "given_certificates": given_certificates,
         }

@@ -43,21 +43,24 @@ def _alternative_name(name: str) -> str:
     return f"DNS:{found}"
 
 
-def _carried(certificate: Mapping[str, Any]) -> set[str]:
+def _normal(names: Iterable[str]) -> set[str]:
     carried = set()
-    for name in certificate.get("subject_alt_name") or []:
+    for name in names:
         kind, _colon, value = str(name).partition(":")
         carried.add(f"{kind}:{ip_address(value).compressed if kind == 'IP' else value.lower()}")
     return carried
 
 
-def missing_names(certificate: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that the certificate does not cover; a wildcard covers one label, as browsers have it."""
-    carried = _carried(certificate)
+def missing_from(carried: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that these subject alternative names do not cover.
+
+    A wildcard covers one label, as browsers have it.
+    """
+    there = _normal(carried)
     missing = []
     for name in alternative_names(names):
         parent = name.partition(".")[2]
-        covered = name in carried or (name.startswith("DNS:") and parent and f"DNS:*.{parent}" in carried)
+        covered = name in there or (name.startswith("DNS:") and parent and f"DNS:*.{parent}" in there)
         if not covered:
             missing.append(name.partition(":")[2])
     return tuple(missing)
@@ -87,40 +90,8 @@ def renewal_reasons(
         reasons.append("it belongs to another key")
     if certificate["authority_key_identifier"] != authority["subject_key_identifier"]:
         reasons.append("another authority issued it")
-    if _carried(certificate) != set(alternative_names(names)):
+    if _normal(certificate.get("subject_alt_name") or []) != set(alternative_names(names)):
         reasons.append("the names changed")
     if certificate["not_after"] < _at(now, days=renew_before_days):
         reasons.append(f"it expires within {renew_before_days} days")
     return tuple(reasons)
-
-
-def given_findings(
-    certificate: Mapping[str, Any],
-    key: Mapping[str, Any],
-    *,
-    names: Sequence[str],
-    now: str,
-    key_mode: str,
-) -> tuple[str, ...]:
-    """Return what keeps a given certificate and key from being used, one text each with the variable and the fix.
-
-    ``key_mode`` is the key file's permissions in octal digits.
-    """
-    findings = []
-    if int(key_mode, 8) & 0o004:
-        findings.append(
-            f"tls_key_file: everybody on the controller can read it (mode {key_mode}); expected 0600: chmod it,"
-            " and replace the key if others may have read it"
-        )
-    if certificate["public_key_fingerprints"]["sha256"] != key["public_key_fingerprints"]["sha256"]:
-        findings.append("tls_key_file: it is not the key of tls_certificate_file; give the pair that belongs together")
-    if certificate["not_after"] <= now:
-        findings.append(f"tls_certificate_file: it expired at {certificate['not_after']}; renew it")
-    if certificate["not_before"] > now:
-        findings.append(f"tls_certificate_file: it is valid only from {certificate['not_before']}; check the clocks")
-    missing = missing_names(certificate, names)
-    if missing:
-        findings.append(
-            f"tls_certificate_file: it lacks {', '.join(missing)}; expected all of tls_names: get one that carries them"
-        )
-    return tuple(findings)

@@ -10,6 +10,7 @@ Exit status 1, and a reason: nginx refused a pair and keeps serving what it had.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import http.client
 import json
@@ -45,10 +46,8 @@ def ask(method: str, path: str, body: Any = None) -> Any:
     finally:
         connection.close()
     if response.status != 200:
-        try:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             text = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError):
-            pass
         raise Refused(f"nginx answered {response.status}: {text.strip()}")
     return json.loads(text)
 
