@@ -55,6 +55,7 @@ FIELDS: Fields = {
     "server_names": each(Field("a host name, *.domain or an IP address", _is_server_name)),
     "members": Field("a list", lambda value: isinstance(value, Sequence) and not isinstance(value, str), []),
     "balance": choice("least", "hash", default="least"),
+    "sticky_cookie": text(r"[A-Za-z0-9_.-]{1,64}", "the name of a cookie: letters, digits, dots, _ and -", ""),
     "single_instance": flag(),
     "locations": Field(
         "a list of locations",

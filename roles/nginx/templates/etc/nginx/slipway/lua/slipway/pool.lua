@@ -6,8 +6,8 @@
 
 local balancer = require "ngx.balancer"
 local bit = require "bit"
-local certificates = require "slipway.certificates"
 local cjson = require "cjson.safe"
+local files = require "slipway.files"
 
 local shared = ngx.shared.slipway_pool
 local counts = ngx.shared.slipway_pool_counts
@@ -18,48 +18,25 @@ local STATES = { active = true, draining = true, out = true }
 -- One request at a time finds out whether a member that failed is back; if nobody hears of it again, the next one.
 local PROBE_SECONDS = 5
 local RETRIES = 3
-local EMPTY_ARRAY = "<empty array>"
 -- A member with a penalty is chosen only when none without it is left: so no failure ever empties a pool.
-local SAME_HOST, MARKED, TRIED, NOT_ACTIVE = 1e10, 1e11, 1e13, 1e15
+local SAME_HOST, MARKED, TRIED = 1e10, 1e11, 1e13
 
 local M = {}
 local settings
-local loaded = {}
 local cache = { generation = -1, pools = {} }
+-- Requests that this worker has given to a member, by their ids. ngx.ctx would not survive an internal redirect.
+local attempts = {}
 
 
 -- Files --------------------------------------------------------------------------------------------------------
 
-local function read_file(path)
-    local file, problem, code = io.open(path, "r")
-    if not file then
-        -- 2: no such file
-        return nil, code ~= 2 and problem or nil
-    end
-    local text = file:read("*a")
-    file:close()
-    if not text then
-        return nil, path .. ": cannot be read"
-    end
-    return text
-end
-
-local function read_json(path)
-    local text, problem = read_file(path)
-    if not text then
-        return nil, problem
-    end
-    local value
-    value, problem = cjson.decode(text)
-    if type(value) ~= "table" then
-        return nil, path .. ": is not a JSON object" .. (problem and " (" .. problem .. ")" or "")
-    end
-    return value
+local function state_file(pool)
+    return settings.states .. "/" .. pool .. ".json"
 end
 
 local function read_states(pool)
-    local path = settings.states .. "/" .. pool .. ".json"
-    local file, problem = read_json(path)
+    local path = state_file(pool)
+    local file, problem = files.read_json(path)
     if problem then
         return nil, problem
     end
@@ -79,34 +56,23 @@ local function text_or_nil(value)
     return type(value) == "string" and value or nil
 end
 
--- Returns the pools, members with their states, and the problems found in state files. A pool whose state file
--- cannot be understood keeps the states that it had.
-local function read_pools()
-    local declared, problem = read_json(settings.pools)
-    if not declared then
-        return nil, { problem or settings.pools .. ": is missing" }
-    end
-    local before = cjson.decode(shared:get("pools") or "{}") or {}
-    local problems = {}
-    for name, pool in pairs(declared) do
-        local states
-        states, problem = read_states(name)
-        if not states then
-            problems[#problems + 1] = problem
-            states = {}
-            for _, member in ipairs(before[name] and before[name].members or {}) do
-                states[member.name] = member
-            end
-        end
-        for _, member in ipairs(pool.members) do
-            local known = states[member.name] or {}
-            member.state = known.state or "active"
-            member.owner = text_or_nil(known.owner)
-            member.reason = text_or_nil(known.reason)
-            member.since = text_or_nil(known.since)
+-- The members of a pool with their states; those that they had, when their file cannot be understood.
+local function with_states(name, pool, before)
+    local states, problem = read_states(name)
+    if not states then
+        states = {}
+        for _, member in ipairs(before and before.members or {}) do
+            states[member.name] = member
         end
     end
-    return declared, problems, before
+    for _, member in ipairs(pool.members) do
+        local known = states[member.name] or {}
+        member.state = known.state or "active"
+        member.owner = text_or_nil(known.owner)
+        member.reason = text_or_nil(known.reason)
+        member.since = text_or_nil(known.since)
+    end
+    return problem
 end
 
 
@@ -132,9 +98,26 @@ local function keys_of(pool, name)
         own = { [HTTP] = own .. "|http" .. suffix, [WEBSOCKET] = own .. "|websocket" .. suffix },
         recent = "recent" .. suffix,
         marked = "marked" .. suffix,
+        marks = "marks|" .. pool,
         probe = "probe" .. suffix,
         failures = "failures" .. suffix,
     }
+end
+
+local function prepare(name, pool)
+    pool.name, pool.turn, pool.marks, pool.marks_key = name, ngx.worker.pid(), nil, "marks|" .. name
+    local active = {}
+    for _, member in ipairs(pool.members) do
+        member.host = member.address:find(":", 1, true) and "[" .. member.address .. "]" or member.address
+        member.keys = keys_of(name, member.name)
+        member.seed = ngx.crc32_short(member.name)
+        if member.state == "active" then
+            active[#active + 1] = member
+        end
+    end
+    pool.active = #active
+    -- Nobody is admitted to a pool without active members, but whoever was before may still have to be given to one.
+    pool.candidates = pool.active > 0 and active or pool.members
 end
 
 local function follow()
@@ -144,16 +127,7 @@ local function follow()
     end
     local pools = cjson.decode(shared:get("pools") or "{}") or {}
     for name, pool in pairs(pools) do
-        pool.name, pool.active, pool.by_address, pool.turn = name, 0, {}, ngx.worker.pid()
-        for _, member in ipairs(pool.members) do
-            member.host = member.address:find(":", 1, true) and "[" .. member.address .. "]" or member.address
-            member.keys = keys_of(name, member.name)
-            member.seed = ngx.crc32_short(member.name)
-            pool.by_address[member.host .. ":" .. member.port] = member
-            if member.state == "active" then
-                pool.active = pool.active + 1
-            end
-        end
+        prepare(name, pool)
     end
     cache = { generation = generation, pools = pools }
     return pools
@@ -172,6 +146,33 @@ local function ended(member, kind)
     counts:incr(member.keys.own[kind], -1, 0)
 end
 
+-- Marks are rare and many requests look at them: each worker keeps them, and looks again when their number changed.
+local function follow_marks(pool)
+    local marks = counts:get(pool.marks_key) or 0
+    if marks ~= pool.marks then
+        for _, member in ipairs(pool.members) do
+            member.marked = counts:get(member.keys.marked)
+        end
+        pool.marks = marks
+    end
+end
+
+local function mark(keys, until_time)
+    counts:set(keys.marked, until_time)
+    counts:delete(keys.recent)
+    counts:delete(keys.probe)
+    counts:incr(keys.marks, 1, 0)
+end
+
+local function clear_marks(keys)
+    counts:delete(keys.recent)
+    counts:delete(keys.probe)
+    if counts:get(keys.marked) then
+        counts:delete(keys.marked)
+        counts:incr(keys.marks, 1, 0)
+    end
+end
+
 local function note_failure(pool, member)
     local keys = member.keys
     counts:incr(keys.failures, 1, 0)
@@ -184,26 +185,19 @@ local function note_failure(pool, member)
         end
         ngx.log(ngx.WARN, "pool ", pool.name, ": ", member.name, " failed ", pool.max_fails, " times, passed over")
     end
-    counts:set(keys.marked, ngx.now() + pool.fail_timeout_seconds)
-    counts:delete(keys.recent)
-    counts:delete(keys.probe)
-end
-
-local function clear_marks(keys)
-    counts:delete(keys.marked)
-    counts:delete(keys.recent)
-    counts:delete(keys.probe)
+    mark(keys, ngx.now() + pool.fail_timeout_seconds)
 end
 
 local function note_success(pool, member)
-    if counts:get(member.keys.marked) then
+    follow_marks(pool)
+    if member.marked then
         clear_marks(member.keys)
         ngx.log(ngx.WARN, "pool ", pool.name, ": ", member.name, " answers again")
     end
 end
 
 local function process_start(pid)
-    local text = read_file("/proc/" .. pid .. "/stat")
+    local text = files.read("/proc/" .. pid .. "/stat")
     -- The 22nd field; the second, a name in brackets, may itself contain brackets and spaces.
     return text and text:match(".*%)" .. (" %S+"):rep(19) .. " (%S+)")
 end
@@ -223,7 +217,7 @@ local function forget(pid)
     workers:delete(pid)
 end
 
-local function living_workers()
+function M.living_workers()
     local living = {}
     for _, pid in ipairs(workers:get_keys(0)) do
         if not pid:find("|", 1, true) then
@@ -240,15 +234,6 @@ end
 
 -- Start, reload, sync ---------------------------------------------------------------------------------------------
 
--- Nil for what this process may not read: the master may read more than the workers.
-local function digest(path)
-    local text, problem = read_file(path)
-    if problem then
-        return nil
-    end
-    return text and ngx.md5(text) or "missing"
-end
-
 local function publish(pools, before)
     for name, pool in pairs(pools) do
         local old = {}
@@ -262,24 +247,49 @@ local function publish(pools, before)
             end
         end
     end
-    shared:set("loaded|" .. settings.pools, digest(settings.pools))
-    shared:set("pools", cjson.encode(pools))
+    -- Not safe_set, which takes the old value away before it finds no room for the new one.
+    local stored, problem, forced = shared:set("pools", cjson.encode(pools))
+    if not stored or forced then
+        return "the pools of all applications together are too large: " .. (problem or "others were evicted")
+    end
     shared:incr("generation", 1, 0)
 end
 
--- init_by_lua: options are pools (path), states (directory), files (paths that only a reload makes effective).
+local function read_once()
+    local declared, problem = files.read_json(settings.pools)
+    if not declared then
+        return nil, problem or settings.pools .. ": is missing"
+    end
+    local digest = files.digest(settings.pools)
+    local before = cjson.decode(shared:get("pools") or "{}") or {}
+    local problems = {}
+    for name, pool in pairs(declared) do
+        problems[#problems + 1] = with_states(name, pool, before[name])
+    end
+    problems[#problems + 1] = publish(declared, before)
+    shared:set("loaded|" .. settings.pools, digest)
+    return problems
+end
+
+-- Reads the files and publishes what they say to all workers. Returns the problems found: a pool whose state file
+-- cannot be understood keeps the states that it had. Nil and a problem, when there are no pools at all.
+function M.read()
+    local paths = { settings.pools }
+    for name in pairs(files.read_json(settings.pools) or {}) do
+        paths[#paths + 1] = state_file(name)
+    end
+    return files.settled(paths, read_once)
+end
+
+-- init_by_lua: options are pools (path) and states (directory).
 function M.init(options)
     settings = options
-    local pools, problems, before = read_pools()
-    if not pools then
-        error(problems[1])
+    local problems, problem = M.read()
+    if not problems then
+        error(problem)
     end
-    for _, problem in ipairs(problems) do
-        ngx.log(ngx.ERR, problem)
-    end
-    publish(pools, before)
-    for _, path in ipairs(options.files) do
-        loaded[path] = digest(path)
+    for _, found in ipairs(problems) do
+        ngx.log(ngx.ERR, found)
     end
 end
 
@@ -288,11 +298,7 @@ function M.init_worker()
     local pid = tostring(ngx.worker.pid())
     workers:delete("forgotten|" .. pid)
     workers:set(pid, process_start(pid))
-    -- Only now: a reload that fails has run init_by_lua, too.
-    for path, value in pairs(loaded) do
-        shared:set("loaded|" .. path, value)
-    end
-    living_workers()
+    M.living_workers()
 end
 
 
@@ -300,14 +306,23 @@ end
 
 -- access_by_lua: nobody is left to ask.
 function M.admit(name)
-    if follow()[name].active == 0 then
+    local pool = follow()[name]
+    -- Nil for old workers, when a reload has taken the application away.
+    if not pool or pool.active == 0 then
         ngx.header["Retry-After"] = "5"
         return ngx.exit(503)
     end
 end
 
+-- Who is to get the same member each time: the sender of the cookie, or else of the address.
+local function client_of(pool)
+    local cookie = pool.sticky_cookie ~= "" and ngx.var["cookie_" .. pool.sticky_cookie]
+    return cookie and cookie ~= "" and cookie or ngx.var.binary_remote_addr
+end
+
 local function choose(pool, kind, client, tried, probing)
-    local members, best, best_score, best_probes = pool.members, nil, math.huge, false
+    follow_marks(pool)
+    local members, best, best_score, best_probes = pool.candidates, nil, math.huge, false
     local now, count = ngx.now(), #members
     local hash = client and ngx.crc32_short(client)
     pool.turn = pool.turn + 1
@@ -315,19 +330,20 @@ local function choose(pool, kind, client, tried, probing)
         local member = members[(pool.turn + offset) % count + 1]
         local score = hash and mix(bit.bxor(hash, member.seed)) % 4294967296
             or counts:get(member.keys.total[kind]) or 0
-        local marked, probes = counts:get(member.keys.marked), false
-        if marked then
-            probes = probing and now >= marked
+        local probes = false
+        if member.marked then
+            probes = probing and now >= member.marked
             score = probes and score or score + MARKED
-        end
-        if member.state ~= "active" then
-            score = score + NOT_ACTIVE
         end
         if tried then
             score = score + (tried[member.keys.probe] and TRIED or 0) + (tried[member.address] and SAME_HOST or 0)
         end
         if score < best_score then
             best, best_score, best_probes = member, score, probes
+            if score <= 0 and not hash then
+                -- No other has fewer.
+                break
+            end
         end
     end
     if best_probes and not counts:add(best.keys.probe, true, PROBE_SECONDS) then
@@ -336,28 +352,45 @@ local function choose(pool, kind, client, tried, probing)
     return best
 end
 
--- balancer_by_lua: a member for this try. With a client, always the same member for the same client as long as it
--- is there; without, the one with the fewest requests in flight.
-function M.balance(name, client, is_websocket)
-    local pool = follow()[name]
-    local attempt = ngx.ctx.slipway_attempt
-    if attempt then
-        ended(attempt.member, attempt.kind)
-        if balancer.get_last_failure() == "failed" then
-            note_failure(attempt.pool, attempt.member)
-        end
-        attempt.tried = attempt.tried or {}
-        attempt.tried[attempt.member.keys.probe] = true
-        attempt.tried[attempt.member.address] = true
-    else
-        attempt = { kind = is_websocket and WEBSOCKET or HTTP }
-        ngx.ctx.slipway_attempt = attempt
-        if pool.active > 1 then
-            balancer.set_more_tries(math.min(pool.active - 1, RETRIES))
-        end
+local function first_attempt(pool, earlier, websocket_path)
+    local upgrade = websocket_path and ngx.var.http_upgrade
+    if earlier then
+        -- The application answered with an internal redirect, which leads to it again.
+        ended(earlier.member, earlier.kind)
     end
-    local member = choose(pool, attempt.kind, client, attempt.tried, true)
+    if pool.active > 1 then
+        balancer.set_more_tries(math.min(pool.active - 1, RETRIES))
+    end
+    return {
+        client = (websocket_path or pool.balance == "hash") and client_of(pool) or nil,
+        kind = upgrade and upgrade ~= "" and WEBSOCKET or HTTP,
+    }
+end
+
+local function next_attempt(attempt, failure)
+    ended(attempt.member, attempt.kind)
+    if failure == "failed" then
+        note_failure(attempt.pool, attempt.member)
+    end
+    attempt.tried = attempt.tried or {}
+    attempt.tried[attempt.member.keys.probe] = true
+    attempt.tried[attempt.member.address] = true
+    return attempt
+end
+
+-- balancer_by_lua: a member for this try. With a hash, and at paths of websockets, always the same member for the same
+-- client as long as it is there; otherwise the one with the fewest requests in flight.
+function M.balance(name, websocket_path)
+    local pool, id = follow()[name], ngx.var.request_id
+    local attempt, failure = attempts[id], balancer.get_last_failure()
+    if attempt and failure then
+        attempt = next_attempt(attempt, failure)
+    else
+        attempt = first_attempt(pool, attempt, websocket_path)
+    end
+    local member = choose(pool, attempt.kind, attempt.client, attempt.tried, true)
     attempt.pool, attempt.member = pool, member
+    attempts[id] = attempt
     started(member, attempt.kind)
     local accepted, problem = balancer.set_current_peer(member.host, member.port)
     if not accepted then
@@ -370,38 +403,31 @@ local function last(list)
     return list and list:match("([^%s,]+)$")
 end
 
+local function was_answered()
+    return last(ngx.var.upstream_header_time) ~= "-"
+end
+
 -- header_filter_by_lua of websockets, whose end may be days away.
 function M.answered()
-    local attempt = ngx.ctx.slipway_attempt
-    if attempt and last(ngx.var.upstream_header_time) ~= "-" then
+    local attempt = attempts[ngx.var.request_id]
+    if attempt and was_answered() then
         note_success(attempt.pool, attempt.member)
     end
 end
 
 -- log_by_lua
-function M.done(name)
-    local attempt = ngx.ctx.slipway_attempt
-    local addresses = ngx.var.upstream_addr
-    if attempt then
-        ended(attempt.member, attempt.kind)
-        if (ngx.status == 502 or ngx.status == 504) and last(ngx.var.upstream_header_time) == "-" then
-            note_failure(attempt.pool, attempt.member)
-        elseif counts:get(attempt.member.keys.marked) and last(ngx.var.upstream_header_time) ~= "-" then
-            note_success(attempt.pool, attempt.member)
-        end
+function M.done()
+    local id = ngx.var.request_id
+    local attempt = attempts[id]
+    if not attempt then
+        return
     end
-    -- An internal redirect loses the context, but not the addresses: of each pass before it, the last one counts.
-    if addresses and (not attempt or addresses:find(" : ", 1, true)) then
-        local passes = {}
-        for pass in (addresses .. " : "):gmatch("(.-) : ") do
-            passes[#passes + 1] = pass
-        end
-        for index = 1, #passes - (attempt and 1 or 0) do
-            local member = follow()[name].by_address[last(passes[index])]
-            if member then
-                ended(member, HTTP)
-            end
-        end
+    attempts[id] = nil
+    ended(attempt.member, attempt.kind)
+    if was_answered() then
+        note_success(attempt.pool, attempt.member)
+    elseif ngx.status == 502 or ngx.status == 504 then
+        note_failure(attempt.pool, attempt.member)
     end
 end
 
@@ -417,8 +443,7 @@ local function in_flight(member, living, kind)
     return sum
 end
 
-local function describe(member, living)
-    local marked = counts:get(member.keys.marked)
+local function described(member, living)
     return {
         name = member.name,
         address = member.address,
@@ -430,69 +455,32 @@ local function describe(member, living)
         in_flight = in_flight(member, living, HTTP),
         websockets = in_flight(member, living, WEBSOCKET),
         failures = counts:get(member.keys.failures) or 0,
-        failing = marked ~= nil,
+        failing = counts:get(member.keys.marked) ~= nil,
     }
 end
 
-local function stale_files()
-    local stale = {}
-    local function compare(path)
-        local current = digest(path)
-        if current and current ~= shared:get("loaded|" .. path) then
-            stale[#stale + 1] = path
-        end
-    end
-    compare(settings.pools)
-    for _, path in ipairs(settings.files) do
-        compare(path)
-    end
-    for _, path in ipairs(certificates.stale()) do
-        stale[#stale + 1] = path
-    end
-    return stale
-end
-
-local function array(list)
-    -- Debian's lua-cjson writes every empty table as an object.
-    return #list > 0 and list or EMPTY_ARRAY
-end
-
-local function answer(status, body)
-    ngx.status = status
-    ngx.header["Content-Type"] = "application/json"
-    ngx.say((cjson.encode(body):gsub('"' .. EMPTY_ARRAY .. '"', "[]")))
-end
-
-function M.report()
-    local living = living_workers()
+-- The members of each pool, and what they have in flight through these workers.
+function M.describe(living)
     local pools = {}
     for name, pool in pairs(follow()) do
         local members = {}
         for index, member in ipairs(pool.members) do
-            members[index] = describe(member, living)
+            members[index] = described(member, living)
         end
-        pools[name] = { members = array(members) }
+        pools[name] = members
     end
-    return answer(200, {
-        generation = shared:get("generation"),
-        keepalive_timeout_seconds = settings.keepalive_timeout_seconds,
-        pools = pools,
-        stale_files = array(stale_files()),
-        workers = #living,
-    })
+    return pools
 end
 
-function M.sync()
-    if ngx.req.get_method() ~= "POST" then
-        ngx.header["Allow"] = "POST"
-        return answer(405, { error = "expected POST" })
-    end
-    local pools, problems, before = read_pools()
-    if not pools or #problems > 0 then
-        return answer(500, { error = table.concat(problems, "; ") })
-    end
-    publish(pools, before)
-    return M.report()
+-- Rises with every change that all workers follow.
+function M.generation()
+    return shared:get("generation")
+end
+
+-- The file of the declared members, when nginx runs an older version of it.
+function M.stale()
+    local current = files.digest(settings.pools)
+    return current and current ~= shared:get("loaded|" .. settings.pools) and { settings.pools } or {}
 end
 
 return M
