@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ..nginx.applications import FIELDS as SERVED_FIELDS
+from ..nginx.fields import judge
 from .model import MAX_INSTANCES, Application, Database
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,22}$")
 """Names of applications: a user, a unit and a database are named after them."""
 RELEASE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 SHA256 = re.compile(r"^[0-9a-f]{64}$")
-SERVER_NAME = re.compile(r"^(\*\.)?[^\s/;{}'\"]+$")
 URL_PATH = re.compile(r"^/[^\s;{}'\"]*$")
 
 
@@ -82,10 +83,18 @@ DATABASE_FIELDS: Mapping[str, Field] = {
     "extensions": Field("a list of extension names", _list_of(_is_text), ()),
 }
 
-STATIC_FIELDS: Mapping[str, Field] = {
-    "path": Field("a URL path that starts with /", _matches(URL_PATH), required=True),
-    "directory": Field("an absolute directory", lambda value: _is_text(value) and value.startswith("/"), required=True),
+CERTIFICATE_FIELDS: Mapping[str, Field] = {
+    "certificate_file": Field("the path of a PEM file on the controller", _is_text, required=True),
+    "key_file": Field("the path of a PEM file on the controller", _is_text, required=True),
+    "ca_file": Field("the path of a PEM file on the controller", _is_text, ""),
 }
+
+EDGE_OPTIONS = tuple(
+    name
+    for name in SERVED_FIELDS
+    if name not in ("name", "kind", "members", "single_instance", "certificate", "certificate_key")
+)
+"""Fields that the role ``nginx`` takes as they are, with its own defaults; its core judges them."""
 
 APP_FIELDS: Mapping[str, Field] = {
     "group": Field("the name of an inventory group", _is_text, required=True),
@@ -105,16 +114,10 @@ APP_FIELDS: Mapping[str, Field] = {
     ),
     "artifact": Field("the path of a tarball on the controller", _is_text),
     "artifact_sha256": Field("64 hexadecimal digits", _matches(SHA256)),
-    "server_names": Field("a list of host names", _list_of(_matches(SERVER_NAME)), ()),
-    "websocket_paths": Field("a list of URL paths that start with /", _list_of(_matches(URL_PATH)), ()),
-    "static": Field(
-        "a list of mappings with path and directory",
-        lambda value: isinstance(value, (list, tuple)) and all(isinstance(item, Mapping) for item in value),
-        (),
-        keys=STATIC_FIELDS,
-    ),
-    "health_paths": Field(
-        "a list of URL paths that start with /", _list_of(_matches(URL_PATH)), ("/livez", "/readyz", "/api/health")
+    "certificate": Field(
+        "own, acme, or a mapping with certificate_file and key_file",
+        lambda value: value in ("own", "acme") or isinstance(value, Mapping),
+        "own",
     ),
     "readiness_path": Field("a URL path that starts with /", _matches(URL_PATH), "/readyz"),
     "environment": Field("a mapping of names to strings or numbers", _is_scalar_mapping, {}),
@@ -129,12 +132,11 @@ APP_FIELDS: Mapping[str, Field] = {
     "stop_timeout_seconds": _integer(1, 86400, " of seconds", 30),
     "start_timeout_seconds": _integer(1, 3600, " of seconds", 60),
     "heartbeat_seconds": _integer(0, 86400, " of seconds", 0),
-    "read_timeout_seconds": _integer(1, 86400, " of seconds", 60),
-    "body_max_mb": _integer(1, 102400, " of MB", 10),
     "database": Field(
         "true, false, or a mapping with name and extensions", lambda value: isinstance(value, (bool, Mapping)), False
     ),
     "redis": Field("true or false", _is_flag, False),
+    **{name: Field("what the edge can serve", lambda value: True) for name in EDGE_OPTIONS},
 }
 
 
@@ -170,9 +172,30 @@ def _field_problems(path: str, entry: Mapping[str, Any], fields: Mapping[str, Fi
             for index, item in enumerate(value if isinstance(value, (list, tuple)) else [value]):
                 below = f"{where}[{index}]" if isinstance(value, (list, tuple)) else where
                 yield from _field_problems(below, item, field.keys)
-    database = entry.get("database")
-    if fields is APP_FIELDS and isinstance(database, Mapping):
-        yield from _field_problems(f"{path}.database", database, DATABASE_FIELDS)
+
+
+def _alternative_problems(path: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    """Of fields that are a mapping or something simpler."""
+    for key, fields in (("database", DATABASE_FIELDS), ("certificate", CERTIFICATE_FIELDS)):
+        if isinstance(entry.get(key), Mapping):
+            yield from _field_problems(f"{path}.{key}", entry[key], fields)
+
+
+def _edge_problems(name: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    given = {key: entry[key] for key in EDGE_OPTIONS if entry.get(key) is not None}
+    if entry.get("kind") == "worker":
+        for key in given:
+            yield Problem(f"{name}.{key}", key, "no place at the edge for a worker", f"remove {name}.{key}")
+        return
+    fields = {key: SERVED_FIELDS[key] for key in EDGE_OPTIONS}
+    yield from (told(text) for text in judge(name, given, fields))
+
+
+def told(text: str) -> Problem:
+    """A finding of the edge's core, ``where: received; expected form``, as a problem."""
+    where, _colon, rest = text.partition(": ")
+    received, _semicolon, wanted = rest.partition("; ")
+    return Problem(where, received, wanted.replace("expected ", "", 1) or "what the edge can serve", f"correct {where}")
 
 
 def problems(name: str, entry: Any) -> tuple[Problem, ...]:
@@ -188,7 +211,11 @@ def problems(name: str, entry: Any) -> tuple[Problem, ...]:
         )
     if not isinstance(entry, Mapping):
         return (Problem(name, repr(entry), "a mapping", f"describe the application {name} as a mapping"),)
-    found = list(_field_problems(name, entry, APP_FIELDS))
+    found = [
+        *_field_problems(name, entry, APP_FIELDS),
+        *_alternative_problems(name, entry),
+        *_edge_problems(name, entry),
+    ]
     kind = entry.get("kind", APP_FIELDS["kind"].default)
     if kind in ("http", "websocket") and entry.get("port") is None:
         found.append(Problem(f"{name}.port", "nothing", f"a port, as {kind} needs one", f"give {name}.port"))

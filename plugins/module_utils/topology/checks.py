@@ -56,14 +56,18 @@ def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
                 "url": f"wss://{name}{path}",
                 **through,
             }
-            for path in app.spec["websocket_paths"]
+            for path in _websocket_paths(app)
         ]
     return found
 
 
 def _name(app: Application, host: Host) -> str:
     """The name to ask the edge for: an exact one, since a wildcard has no host of its own; else the address."""
-    return next((name for name in app.spec["server_names"] if not name.startswith("*")), host.address)
+    return next((name for name in app.spec["server_names"] or () if not name.startswith("*")), host.address)
+
+
+def _websocket_paths(app: Application) -> list[str]:
+    return [location["path"] for location in app.spec["locations"] or () if location.get("kind") == "websocket"]
 
 
 def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:

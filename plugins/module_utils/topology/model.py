@@ -67,6 +67,12 @@ class Application:
         """Whether clients reach it through the edge."""
         return self.kind != "worker"
 
+    @property
+    def certificate_mode(self) -> str:
+        """``own`` for the edge host's certificate, else ``acme`` or ``given``."""
+        certificate = self.spec["certificate"]
+        return "given" if isinstance(certificate, Mapping) else str(certificate)
+
 
 def bracketed(address: str) -> str:
     """An address as URLs have it: IPv6 in brackets."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..host.findings import ERROR, Finding
 from ..nginx.applications import findings as unservable
-from .applications import near, problems
+from .applications import near, problems, told
 from .build import CLUSTER_MASTERS_MIN, Inventory, applications_of, build, hosts_of, redis_layout
 from .model import SERVICE_GROUPS, Topology, TopologyError
 from .ports import wanted_ports
@@ -177,12 +177,9 @@ def _edge_findings(topology: Topology) -> Iterator[Finding]:
     except TopologyError:
         # Cores that nobody told; preflight reads them, and the pools are judged by the role then.
         return
-    for text in unservable(applications):
-        what, _colon, told = text.partition(": ")
-        received, _expected, expected = told.partition("; expected ")
-        yield _error(
-            EVERY_HOST, f"slipway_apps ({what})", received, expected or "what nginx can serve", "correct slipway_apps"
-        )
+    for text in unservable(applications, lambda index, name: f"slipway_apps.{name}"):
+        problem = told(text)
+        yield _error(EVERY_HOST, problem.field, problem.received, problem.expected, problem.fix)
 
 
 def _host_findings(inventory: Inventory) -> Iterator[Finding]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .applications import EDGE_OPTIONS
 from .checks import health_checks
 from .firewall import firewall_rules
 from .model import Application, Host, Topology
 from .ports import wanted_ports
 
-CA_FILE = "/etc/slipway/tls/ca.crt"
+TLS_DIRECTORY = "/etc/slipway/tls"
+CA_FILE = f"{TLS_DIRECTORY}/ca.crt"
 """Where the role ``tls`` puts the authority that applications and checks trust."""
 
 KEEPALIVED_PRIORITY = 200
@@ -29,7 +31,12 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
         "ports": [wanted.port for wanted in wanted_ports(topology, host)],
         "tls_names": _tls_names(topology, host),
         "firewall": firewall_rules(topology, host),
-        "edge": {"applications": served(topology)},
+        "certificates": _certificates(topology, host),
+        "edge": {
+            "applications": served(topology),
+            "acme_peers": _acme_peers(topology, host),
+            "assets": _assets(topology),
+        },
         "keepalived": _keepalived(topology, host),
         "postgresql": _postgresql(topology, host),
         "redis": _redis(topology, host),
@@ -78,7 +85,8 @@ def _tls_names(topology: Topology, host: Host) -> list[str]:
     names = [host.name, host.address, "127.0.0.1", "localhost"]
     if "edge" in host.groups:
         for app in topology.applications:
-            names += app.spec["server_names"]
+            if app.certificate_mode == "own":
+                names += app.spec["server_names"] or ()
         if topology.edge_address:
             names.append(topology.edge_address.partition("/")[0])
     return list(dict.fromkeys(names))
@@ -103,22 +111,71 @@ def served(topology: Topology) -> list[dict[str, Any]]:
 
 
 def _served(topology: Topology, app: Application) -> dict[str, Any]:
-    spec = app.spec
+    certificate = {} if app.certificate_mode == "own" else certificate_paths(app)
     return {
+        "balance": "hash" if app.kind == "websocket" else "least",
+        **{key: app.spec[key] for key in EDGE_OPTIONS if app.spec[key] is not None},
+        **certificate,
         "name": app.name,
         "kind": app.kind,
-        "server_names": list(spec["server_names"]),
         "members": [
             {"name": member.name, "address": member.address, "port": member.port} for member in topology.pool(app)
         ],
-        "balance": "hash" if app.kind == "websocket" else "least",
         "single_instance": app.single_instance,
-        "websocket_paths": list(spec["websocket_paths"]),
-        "static": list(spec["static"]),
-        "health_paths": list(spec["health_paths"]),
-        "read_timeout_seconds": spec["read_timeout_seconds"],
-        "body_max_mb": spec["body_max_mb"],
     }
+
+
+def certificate_paths(app: Application) -> dict[str, str]:
+    """Where the role ``tls`` puts an application's own certificate and key."""
+    return {
+        "certificate": f"{TLS_DIRECTORY}/{app.name}.crt",
+        "certificate_key": f"{TLS_DIRECTORY}/{app.name}.key",
+    }
+
+
+def _certificates(topology: Topology, host: Host) -> list[dict[str, Any]]:
+    """Certificates of applications, beside the host's own, as the role ``tls`` takes them."""
+    if "edge" not in host.groups:
+        return []
+    return [
+        {
+            "name": app.name,
+            "mode": app.certificate_mode,
+            "names": list(app.spec["server_names"] or ()),
+            **(app.spec["certificate"] if app.certificate_mode == "given" else {}),
+        }
+        for app in topology.applications
+        if app.is_served and app.certificate_mode != "own"
+    ]
+
+
+def _acme_peers(topology: Topology, host: Host) -> list[str]:
+    """The other edges: the authority asks any of them for the proof that this one waits for."""
+    if not any(app.certificate_mode == "acme" for app in topology.applications):
+        return []
+    return [edge.address for edge in topology.members("edge") if edge != host]
+
+
+def _assets(topology: Topology) -> list[dict[str, Any]]:
+    """Directories of releases that the edge serves itself: those that locations name without a leading slash."""
+    found = []
+    for app in topology.applications:
+        directories = {
+            location["directory"].rstrip("/")
+            for location in app.spec["locations"] or ()
+            if location.get("directory") and not location["directory"].startswith("/")
+        }
+        if directories and app.spec["artifact"]:
+            found.append(
+                {
+                    "name": app.name,
+                    "release": app.spec["release"],
+                    "artifact": app.spec["artifact"],
+                    "sha256": app.spec["artifact_sha256"],
+                    "directories": sorted(directories),
+                }
+            )
+    return found
 
 
 def _postgresql(topology: Topology, host: Host) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ SHOP = {
     "instances": 2,
     "command": ["node", "server.js"],
     "server_names": ["shop.example.org"],
-    "websocket_paths": ["/ws"],
+    "locations": [{"path": "/ws", "kind": "websocket"}],
     "database": True,
     "redis": True,
 }

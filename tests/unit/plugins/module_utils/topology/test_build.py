@@ -172,3 +172,28 @@ def test_edges_share_an_address_and_the_first_one_is_asked_first():
     assert "10.0.0.100" in first["tls_names"]
     assert host_view(topology, "app1")["keepalived"] is None
     assert host_view(build(inventory(groups=EDGES)), "edge1")["keepalived"] is None
+
+
+def test_what_the_edge_is_told_of_an_application_is_what_the_entry_says():
+    entry = {**SHOP, "locations": [{"path": "/assets", "kind": "static", "directory": "public"}], "body_max_mb": 50}
+    entry.update(release="r1", artifact="shop.tar.gz", artifact_sha256="0" * 64)
+    edge = host_view(build(inventory({"shop": entry})), "edge1")["edge"]
+    (served,) = edge["applications"]
+    assert (served["body_max_mb"], served["locations"]) == (50, entry["locations"])
+    assert "read_timeout_seconds" not in served, "the role has its own defaults"
+    assert edge["assets"] == [
+        {"name": "shop", "release": "r1", "artifact": "shop.tar.gz", "sha256": "0" * 64, "directories": ["public"]}
+    ]
+
+
+@pytest.mark.parametrize("certificate", ["acme", {"certificate_file": "shop.crt", "key_file": "shop.key"}])
+def test_an_application_may_have_a_certificate_of_its_own(certificate):
+    topology = build(inventory({"shop": {**SHOP, "certificate": certificate}}, groups=EDGES))
+    view = host_view(topology, "edge1")
+    (wanted,) = view["certificates"]
+    assert wanted["names"] == ["shop.example.org"]
+    assert wanted["mode"] == ("acme" if certificate == "acme" else "given")
+    assert view["edge"]["applications"][0]["certificate"] == "/etc/slipway/tls/shop.crt"
+    assert view["edge"]["acme_peers"] == (["10.0.0.2"] if certificate == "acme" else [])
+    assert "shop.example.org" not in view["tls_names"]
+    assert host_view(topology, "app1")["certificates"] == []
