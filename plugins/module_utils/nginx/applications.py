@@ -69,6 +69,11 @@ FIELDS: Fields = {
     "websocket_origin_required": flag(),
     "certificate": text(FILE, "an absolute path without spaces and quotes", ""),
     "certificate_key": text(FILE, "an absolute path without spaces and quotes", ""),
+    "maintenance_path": text(
+        rf"(?:{locations.PATH}[A-Za-z0-9_~+@-])?",
+        "a path such as /status/maintenance, without spaces, quotes, % or '..', or nothing",
+        "/.well-known/slipway/maintenance",
+    ),
     "release_header": text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of a response header", "X-Release"),
     "snippet": Field("directives of nginx whose braces and quotes are closed", snippet, ""),
     "connect_timeout_seconds": whole(1, 3600, 2, unit=" of seconds"),

@@ -58,8 +58,8 @@ def _variable(name: str) -> str:
 
 
 def _own(name: str) -> str:
-    own = f"$upstream_http_{_variable(name)}"
     if name == "Content-Security-Policy":
-        # Browsers would follow its frame-ancestors and not the application's own X-Frame-Options.
-        return own + "$upstream_http_x_frame_options"
-    return own
+        # Browsers would follow its frame-ancestors and not the application's own X-Frame-Options. The maintenance page
+        # has a policy that does not come from an application.
+        return "$sent_http_content_security_policy$upstream_http_x_frame_options"
+    return f"$upstream_http_{_variable(name)}"

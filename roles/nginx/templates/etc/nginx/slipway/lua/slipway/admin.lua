@@ -3,6 +3,7 @@
 local certificates = require "slipway.certificates"
 local cjson = require "cjson.safe"
 local files = require "slipway.files"
+local maintenance = require "slipway.maintenance"
 local pool = require "slipway.pool"
 
 local shared = ngx.shared.slipway_pool
@@ -75,7 +76,11 @@ function M.sync()
         ngx.header["Allow"] = "POST"
         return answer(405, { error = "expected POST" })
     end
-    local problems = pool.read()
+    local problems = maintenance.read()
+    local problems_of_pools, problem = pool.read()
+    for _, found in ipairs(problems_of_pools or { problem }) do
+        problems[#problems + 1] = found
+    end
     if #problems > 0 then
         return answer(500, { error = table.concat(problems, "; ") })
     end

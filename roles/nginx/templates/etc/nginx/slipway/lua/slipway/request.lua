@@ -1,5 +1,6 @@
 -- What happens to each request on its way, in the order of nginx's phases. The configuration names only this file.
 
+local maintenance = require "slipway.maintenance"
 local pool = require "slipway.pool"
 
 local M = {}
@@ -7,6 +8,7 @@ local M = {}
 
 -- rewrite_by_lua, before anything is decided about the request.
 function M.enter(name)
+    maintenance.enter(name)
 end
 
 -- access_by_lua: counts the request in the windows of its location, then sees whether anybody is there to answer.
