@@ -47,7 +47,10 @@ def _inventory(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]],
 
 
 OVERRIDABLE = (
+    "firewall_rules",
+    "nginx_acme_peers",
     "nginx_applications",
+    "nginx_assets",
     "nginx_cores",
     "os_tuning_reserved_ports",
     "os_tuning_services",
@@ -59,6 +62,7 @@ OVERRIDABLE = (
     "postgresql_wal_disk_mb",
     "redis_address",
     "redis_memory_mb",
+    "tls_certificates",
     "tls_names",
 )
 """Role variables that the playbooks pass, and that an inventory may set instead. None holds a secret."""

@@ -23,6 +23,7 @@ def firewall_rules(topology: Topology, host: Host) -> list[FirewallRule]:
     """What `host` has to let in, SSH apart."""
     return [
         *_edge(host),
+        *_shared_address(topology, host),
         *_applications(topology, host),
         *_postgresql(topology, host),
         *_redis(topology, host),
@@ -33,6 +34,12 @@ def _edge(host: Host) -> Iterator[FirewallRule]:
     # Whoever asks for a certificate's proof (ACME) comes to the first port too, also one edge from the other.
     if "edge" in host.groups:
         yield _rule("edge", [ANY], [host.http_port, host.https_port])
+
+
+def _shared_address(topology: Topology, host: Host) -> Iterator[FirewallRule]:
+    # VRRP authenticates nobody, so only the other edges may speak it.
+    if topology.edge_address and "edge" in host.groups:
+        yield from _from_hosts("vrrp", host, topology.members("edge"), (), "vrrp")
 
 
 def _applications(topology: Topology, host: Host) -> Iterator[FirewallRule]:
@@ -66,11 +73,13 @@ def _redis(topology: Topology, host: Host) -> Iterator[FirewallRule]:
         yield from _from_hosts("redis-bus", host, nodes, [port + REDIS_BUS_OFFSET for port in ports])
 
 
-def _from_hosts(name: str, host: Host, sources: Iterable[Host], ports: Iterable[int]) -> Iterator[FirewallRule]:
+def _from_hosts(
+    name: str, host: Host, sources: Iterable[Host], ports: Iterable[int], protocol: str = "tcp"
+) -> Iterator[FirewallRule]:
     addresses = list(dict.fromkeys(source.address for source in sources if source.address != host.address))
     if addresses:
-        yield _rule(name, addresses, ports)
+        yield _rule(name, addresses, ports, protocol)
 
 
-def _rule(name: str, sources: list[str], ports: Iterable[int]) -> FirewallRule:
-    return {"name": name, "sources": sources, "protocol": "tcp", "ports": list(ports)}
+def _rule(name: str, sources: list[str], ports: Iterable[int], protocol: str = "tcp") -> FirewallRule:
+    return {"name": name, "sources": sources, "protocol": protocol, "ports": list(ports)}

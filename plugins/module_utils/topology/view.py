@@ -15,9 +15,6 @@ TLS_DIRECTORY = "/etc/slipway/tls"
 CA_FILE = f"{TLS_DIRECTORY}/ca.crt"
 """Where the role ``tls`` puts the authority that applications and checks trust."""
 
-KEEPALIVED_PRIORITY = 200
-"""Of the first edge; each after it has one less (VRRP allows 1 to 254)."""
-
 
 def host_view(topology: Topology, name: str) -> dict[str, Any]:
     """The topology as seen from one host."""
@@ -93,15 +90,13 @@ def _tls_names(topology: Topology, host: Host) -> list[str]:
 
 
 def _keepalived(topology: Topology, host: Host) -> dict[str, Any] | None:
-    """How an edge shares the address with the others; the first of the group is asked first."""
-    edges = topology.members("edge")
-    if not topology.edge_address or host not in edges:
+    """With whom an edge shares which address."""
+    if not topology.edge_address or "edge" not in host.groups:
         return None
     return {
         "address": topology.edge_address,
         "own_address": host.address,
-        "peers": [edge.address for edge in edges if edge != host],
-        "priority": KEEPALIVED_PRIORITY - edges.index(host),
+        "peers": [edge.address for edge in topology.members("edge") if edge != host],
     }
 
 

@@ -160,15 +160,15 @@ def test_a_pool_has_every_member_once(instances, hosts, port):
 EDGES = {"edge": ["edge1", "edge2"], "shop": ["app1"], "postgresql": ["data1"], "redis": ["data1"]}
 
 
-def test_edges_share_an_address_and_the_first_one_is_asked_first():
+def test_edges_share_an_address_and_speak_of_it_to_each_other_alone():
     topology = build(inventory(groups=EDGES, slipway_edge_address="10.0.0.100/24"))
-    first, second = (host_view(topology, name) for name in EDGES["edge"])
+    first = host_view(topology, "edge1")
     assert first["keepalived"] == {
         "address": "10.0.0.100/24",
         "own_address": "10.0.0.1",
         "peers": ["10.0.0.2"],
-        "priority": second["keepalived"]["priority"] + 1,
     }
+    assert {"name": "vrrp", "sources": ["10.0.0.2"], "protocol": "vrrp", "ports": []} in first["firewall"]
     assert "10.0.0.100" in first["tls_names"]
     assert host_view(topology, "app1")["keepalived"] is None
     assert host_view(build(inventory(groups=EDGES)), "edge1")["keepalived"] is None
