@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications
+from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications, limits
 
 
 def _list(filter_name: str, value: object) -> Sequence[Mapping[str, Any]]:
@@ -16,9 +16,17 @@ def _list(filter_name: str, value: object) -> Sequence[Mapping[str, Any]]:
     return value
 
 
-def nginx_findings(value: object) -> list[str]:
+def nginx_findings(
+    value: object,
+    common_limits: Mapping[str, Any] | None = None,
+    regions: bool = False,
+    token_keys: Mapping[str, str] | None = None,
+) -> list[str]:
     """What keeps these applications from being served."""
-    return list(applications.findings(_list("nginx_findings", value)))
+    given = _list("nginx_findings", value)
+    found = list(limits.findings("nginx_limits", common_limits or {}, regions))
+    found += applications.findings(given, common_limits=common_limits, regions=regions)
+    return found + ([] if token_keys is None else list(limits.key_findings(given, token_keys)))
 
 
 def nginx_applications(value: object, edge: Mapping[str, Any]) -> list[dict[str, Any]]:

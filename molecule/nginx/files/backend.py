@@ -2,6 +2,9 @@
 
 backend.py PORT [ADDRESS [NAME]]
 
+Sessions are cookies or tokens USER.TIER; answers name both in X-User-Id and X-User-Tier. /login?as=USER.TIER begins
+one, /logout ends it, /busy tells when to come again.
+
 GET /whoami, /slow?seconds=0.5, /headers, /status?code=500, /redirect?to=/whoami (X-Accel-Redirect); POST anything;
 websockets at any path.
 """
@@ -38,6 +41,23 @@ async def websocket(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         await writer.drain()
 
 
+def identity(path: str, query: dict[str, str], headers: dict[str, str]) -> str:
+    """Header lines about who asks."""
+    if path.endswith("/busy"):
+        return "Retry-After: 7\r\n"
+    if path.endswith("/logout"):
+        return "X-User-Id: \r\n"
+    if path.endswith("/login"):
+        return f"Set-Cookie: session={query['as']}; Path=/\r\n" + names(query["as"])
+    cookies = dict(cookie.strip().partition("=")[::2] for cookie in headers.get("cookie", "").split(";"))
+    return names(cookies.get("session") or headers.get("authorization", "").split(" ")[-1])
+
+
+def names(session: str) -> str:
+    user, dot, tier = session.partition(".")
+    return f"X-User-Id: {user}\r\nX-User-Tier: {tier}\r\n" if dot else ""
+
+
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
     try:
         while True:
@@ -56,6 +76,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
             extra = f"X-Accel-Redirect: {query['to']}\r\n" if url.path == "/redirect" else ""
             if url.path == "/own":
                 extra = "X-Frame-Options: DENY\r\n"
+            extra += identity(url.path, query, headers) if query.get("code") != "401" else ""
             body = json.dumps({"member": name, "method": method, "path": target, "headers": headers}).encode()
             writer.write(
                 f"HTTP/1.1 {query.get('code', 200)} Answer\r\nContent-Type: application/json\r\nX-Member: {name}\r\n"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, Callable
 
-from . import locations, origins, security_headers
+from . import limits, locations, origins, security_headers
 from .fields import Field, Fields, choice, each, fill, flag, judge, text, whole
 from .quoting import snippet
 
@@ -63,6 +63,9 @@ FIELDS: Fields = {
         [],
         inside=locations.findings,
     ),
+    "limits": Field("a mapping", lambda value: isinstance(value, Mapping)),
+    "connections_max": whole(0, limits.LARGEST, 50, unit=" of connections"),
+    "users": Field("a mapping", lambda value: isinstance(value, Mapping)),
     "headers": Field("a mapping", lambda value: isinstance(value, Mapping), {}, inside=security_headers.findings),
     "cors": Field("a mapping", lambda value: isinstance(value, Mapping), {}, inside=origins.cors_findings),
     "websocket_origins": each(origins.ORIGIN),
@@ -91,7 +94,7 @@ def complete(applications: Sequence[Mapping[str, Any]], edge: Mapping[str, Any])
     """Return the applications as the templates take them: with every default, names in ASCII, locations as blocks.
 
     ``edge`` has what applications share unless they say otherwise: ``certificate``, ``certificate_key``,
-    ``hsts_seconds`` and ``https_port``.
+    ``hsts_seconds``, ``https_port``, ``limits`` (as ``nginx_limits``) and ``token_keys`` (text by application).
 
     Raises:
         ValueError: when a host name or address is none; ``findings`` says so in full first.
@@ -106,7 +109,9 @@ def _completed(application: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[
     whole_one["members"] = [
         {**member, "address": str(ip_address(member["address"]))} for member in whole_one["members"]
     ]
-    whole_one["locations"] = locations.complete(whole_one)
+    blocks = locations.complete(whole_one)
+    key = str(edge["token_keys"].get(whole_one["name"], ""))
+    whole_one.update(limits.complete(whole_one, blocks, edge["limits"], key))
     whole_one["headers"] = security_headers.complete(whole_one["headers"], edge["hsts_seconds"])
     whole_one["cors"] = origins.complete_cors(whole_one["cors"])
     whole_one["websocket_origins"] = origins.websocket_origins(whole_one, edge["https_port"])
@@ -124,16 +129,23 @@ def _usual(index: int, name: str) -> str:
     return f"nginx_applications[{index}] ({name})"
 
 
-def findings(applications: Sequence[Mapping[str, Any]], where: Where = _usual) -> tuple[str, ...]:
+def findings(
+    applications: Sequence[Mapping[str, Any]],
+    where: Where = _usual,
+    common_limits: Mapping[str, Any] | None = None,
+    regions: bool = False,
+) -> tuple[str, ...]:
     """Return what keeps these applications from being served, one text for each finding.
 
     A text begins with the option as ``where`` names it, and tells the value received and the form expected.
+    ``common_limits`` are those of all applications, and ``regions`` tells whether addresses are known by country.
     """
     found: list[str] = []
     for index, application in enumerate(applications):
         place = where(index, str(application.get("name", "")))
         found += judge(place, application, FIELDS)
         found += _members(place, fill(application, FIELDS))
+        found += limits.application_findings(place, application, common_limits, regions)
     found += _of_all(applications)
     return tuple(found)
 

@@ -112,7 +112,8 @@ def _blocks(application: Mapping[str, Any], index: int, location: Mapping[str, A
         block["directory"] = f"{inside_assets}{location['directory'].rstrip('/')}"
         yield {**block, "matches": [quoted(f"{path}/")]}
         if kind == "static":
-            yield {**block, "part": "http", "matches": [block["else_asks"]], "cache": "", "logged": True}
+            asked = {"limits": list(LIMITS["http"])} if location["limits"] is None else {}
+            yield {**block, **asked, "part": "http", "matches": [block["else_asks"]], "cache": "", "logged": True}
         else:
             matches = [f"= {quoted(path + '/index.html')}", block["else_asks"]]
             yield {**block, "part": "index", "matches": matches, "cache": "no-cache", "limits": []}
