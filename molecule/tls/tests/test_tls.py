@@ -195,6 +195,39 @@ def test_a_given_pair_that_does_not_serve_is_refused_before_anything_changes(hos
     assert host.check_output(f"sha256sum {DIRECTORY}/*") == before
 
 
+def further(variables, names=("given.test",)):
+    """The given pair, declared beside the host's own certificate."""
+    files = {option: variables[f"tls_{option}"] for option in ("certificate_file", "key_file", "ca_file")}
+    return [{"name": "shop", "mode": "given", "names": list(names), **files}]
+
+
+def test_a_given_pair_stands_beside_the_hosts_own(host, kept, converge, given):
+    before = host.check_output(f"sha256sum {DIRECTORY}/host.* {DIRECTORY}/ca.crt")
+    certificates = further(given())
+    assert "changed=0 " not in converge("--check", tls_certificates=certificates).stdout
+    assert not host.file(f"{DIRECTORY}/shop.crt").exists
+    assert converge(tls_certificates=certificates).returncode == 0
+    try:
+        key = host.file(f"{DIRECTORY}/shop.key")
+        assert (key.mode, key.user, key.group) == (0o640, "root", "ssl-cert")
+        host.check_output(f"openssl x509 -in {DIRECTORY}/shop.crt -noout -checkhost given.test | grep 'does match'")
+        assert host.check_output(f"sha256sum {DIRECTORY}/host.* {DIRECTORY}/ca.crt") == before
+        assert "changed=0 " in converge(tls_certificates=certificates).stdout
+    finally:
+        host.check_output(f"rm -f {DIRECTORY}/shop.*")
+
+
+def test_a_given_pair_beside_the_hosts_own_that_does_not_serve_is_refused(host, converge, given):
+    before = host.check_output(f"sha256sum {DIRECTORY}/*")
+    variables = given(mode=0o644)
+    Path(variables["tls_certificate_file"]).write_text("nothing")
+    refused = converge(tls_certificates=further(variables))
+    assert refused.returncode != 0
+    assert "tls_certificates[0] (shop).certificate_file: it holds no certificate in PEM form" in message(refused)
+    assert "changed=0 " in refused.stdout
+    assert host.check_output(f"sha256sum {DIRECTORY}/*") == before
+
+
 def test_a_missing_file_is_named(converge, given):
     refused = converge(**{**given(), "tls_ca_file": "/nowhere/ca.crt"})
     assert refused.returncode != 0
