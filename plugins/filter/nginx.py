@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications, limits
+from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications, cdn, limits
 
 
 def _list(filter_name: str, value: object) -> Sequence[Mapping[str, Any]]:
@@ -21,10 +21,12 @@ def nginx_findings(
     common_limits: Mapping[str, Any] | None = None,
     regions: bool = False,
     token_keys: Mapping[str, str] | None = None,
+    content_delivery: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """What keeps these applications from being served."""
     given = _list("nginx_findings", value)
     found = list(limits.findings("nginx_limits", common_limits or {}, regions))
+    found += cdn.findings("nginx_cdn", content_delivery or {})
     found += applications.findings(given, common_limits=common_limits, regions=regions)
     return found + ([] if token_keys is None else list(limits.key_findings(given, token_keys)))
 
@@ -37,9 +39,16 @@ def nginx_applications(value: object, edge: Mapping[str, Any]) -> list[dict[str,
         raise AnsibleFilterError(f"nginx_applications: {error}") from error
 
 
+def nginx_cdn(value: object, published: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What templates need about the CDN before the edge."""
+    if not isinstance(value, Mapping):
+        raise AnsibleFilterError(f"nginx_cdn takes a dictionary; got {value!r}")
+    return cdn.complete(value, published)
+
+
 class FilterModule:
     """The filters, by name."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Names and functions."""
-        return {"nginx_applications": nginx_applications, "nginx_findings": nginx_findings}
+        return {"nginx_applications": nginx_applications, "nginx_cdn": nginx_cdn, "nginx_findings": nginx_findings}

@@ -61,7 +61,7 @@ def complete_cors(cors: Mapping[str, Any]) -> dict[str, Any]:
 def websocket_origins(application: Mapping[str, Any], https_port: int) -> list[str]:
     """Return the keys of an nginx ``map`` of ``$http_origin``: the origins whose pages may open websockets.
 
-    These are the pages of the application's own host names, whatever way the port reached them, and those that it names.
+    These are the pages of the application's own host names, with the port or without, and those that it names.
     """
     own: list[str] = []
     for name in application["server_names"]:
