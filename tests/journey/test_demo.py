@@ -6,11 +6,13 @@ import asyncio
 import http.client
 import json
 import re
+import shlex
 import socket as sockets
 import struct
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import websockets
@@ -37,7 +39,8 @@ def test_each_of_the_four_instances_answers_with_the_release(demo):
     assert {answer.status for answer in heard} == {200}
     assert len(instances(demo)) == 4
     assert {answer.instance for answer in heard} == instances(demo)
-    assert {answer.headers["x-release"] for answer in heard} == {demo.facts("sample_app")["release"]}
+    assert {answer.json()["release"] for answer in heard} == {demo.facts("sample_app")["release"]}
+    assert not any("x-release" in answer.headers for answer in heard), "which is for the edge's log"
 
 
 def test_plain_http_leads_to_https(demo):
@@ -209,17 +212,39 @@ def test_verify_is_healthy(demo, tmp_path):
     assert verified(demo, tmp_path).changed == dict.fromkeys(demo.hosts, 0)
 
 
-def ask(demo: Stack, port: int, question: bytes) -> bytes:
-    """What data1 answers this machine, which is none of the stack's hosts."""
-    with sockets.create_connection((demo.address("data1"), port), 5) as connection:
-        connection.sendall(question)
-        return connection.recv(500)
+def is_open(address: str, port: int) -> bool:
+    """Whether this machine, which is none of the stack's hosts, gets a connection."""
+    try:
+        sockets.create_connection((address, port), 1).close()
+    except TimeoutError:
+        return False
+    return True
+
+
+def test_a_stranger_reaches_the_edge_and_ssh_alone(demo):
+    ports = (22, 80, 443, 3000, 3001, 5432, 6379, 6380, 16379)
+    with ThreadPoolExecutor(len(ports)) as pool:
+        for host in demo.hosts:
+            got = pool.map(is_open, [demo.address(host)] * len(ports), ports)
+            reached = {port for port, answered in zip(ports, got, strict=True) if answered}
+            assert reached == ({22, 80, 443} if host in demo.groups["edge"] else {22}), host
+
+
+def ask(demo: Stack, port: int, question: bytes) -> str:
+    """What data1 answers app1, which the firewall lets in."""
+    program = (
+        "import socket; "
+        f"connection = socket.create_connection(({demo.address('data1')!r}, {port}), 5); "
+        f"connection.sendall({question!r}); "
+        "print(connection.recv(500))"
+    )
+    return demo.shell("app1", f"python3 -c {shlex.quote(program)}")
 
 
 def test_redis_refuses_who_has_no_password(demo):
-    assert b"NOAUTH" in ask(demo, 6379, b"PING\r\n")
+    assert "NOAUTH" in ask(demo, 6379, b"PING\r\n")
 
 
-def test_postgresql_refuses_who_is_no_application_host(demo):
+def test_postgresql_refuses_who_does_not_speak_tls(demo):
     startup = struct.pack("!i", 196608) + b"user\0shop\0database\0shop\0\0"
-    assert b"no pg_hba.conf entry" in ask(demo, 5432, struct.pack("!i", len(startup) + 4) + startup)
+    assert "no pg_hba.conf entry" in ask(demo, 5432, struct.pack("!i", len(startup) + 4) + startup)

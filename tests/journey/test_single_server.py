@@ -11,7 +11,7 @@ from tests.support.verify import verified
 
 @pytest.fixture(scope="module")
 def server() -> Stack:
-    return Stack("single_server")
+    return Stack("inventories/single_server")
 
 
 def test_check_mode_on_a_fresh_host_does_not_fail(server):
