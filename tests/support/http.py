@@ -1,4 +1,4 @@
-"""A browser's half of HTTPS through the edge: the shop's name, the edge's address, the demo's own authority."""
+"""A browser's half of HTTPS through the edge: the shop's name, the edge's address, the stack's own authority."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.stack import SERVER_NAME, Stack
+from tests.support.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Answer:
 
     @property
     def instance(self) -> str:
-        """The instance that answered, as the program says."""
-        return self.headers["x-instance"]
+        """The instance that answered, as the program says; the small server of the edges' tests calls itself member."""
+        return self.headers.get("x-instance") or self.headers["x-member"]
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -33,8 +33,8 @@ def context(stack: Stack) -> ssl.SSLContext:
 class _NamedConnection(http.client.HTTPSConnection):
     """Connects to one address and asks for another name, as a resolver would make it."""
 
-    def __init__(self, address: str, tls: ssl.SSLContext, timeout: float) -> None:
-        super().__init__(SERVER_NAME, 443, timeout=timeout, context=tls)
+    def __init__(self, name: str, address: str, tls: ssl.SSLContext, timeout: float) -> None:
+        super().__init__(name, 443, timeout=timeout, context=tls)
         self._address = address
         self._tls = tls
 
@@ -42,21 +42,23 @@ class _NamedConnection(http.client.HTTPSConnection):
         import socket
 
         plain = socket.create_connection((self._address, 443), self.timeout)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=SERVER_NAME)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
 
 
 @dataclass
 class Client:
-    """One keep-alive connection with a cookie jar of one cookie line."""
+    """One keep-alive connection to an edge, the first unless named, with a cookie jar of one cookie line."""
 
     stack: Stack
     timeout: float = 10
     cookie: str = ""
+    edge: str = ""
     _connection: _NamedConnection | None = field(default=None, repr=False)
 
     def request(self, method: str, path: str, body: Any = None) -> Answer:
         if self._connection is None:
-            self._connection = _NamedConnection(self.stack.edge, context(self.stack), self.timeout)
+            address = self.stack.address(self.edge) if self.edge else self.stack.edge
+            self._connection = _NamedConnection(self.stack.server_name, address, context(self.stack), self.timeout)
         headers = {"Content-Type": "application/json"}
         if self.cookie:
             headers["Cookie"] = self.cookie

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -30,10 +31,11 @@ class Run:
 
 
 class Stack:
-    """An inventory whose hosts are up."""
+    """An inventory whose hosts are up, and the name by which clients ask for its application."""
 
-    def __init__(self, inventory: str) -> None:
-        self.inventory = ROOT / "inventories" / inventory
+    def __init__(self, inventory: str, server_name: str = SERVER_NAME) -> None:
+        self.inventory = ROOT / inventory
+        self.server_name = server_name
         addresses = yaml.safe_load((self.inventory / "addresses.yml").read_text())["all"]
         self.hosts: dict[str, dict[str, str]] = addresses["hosts"]
         self._access: dict[str, str] = addresses["vars"]
@@ -49,9 +51,17 @@ class Stack:
         return self.address(self.groups["edge"][0])
 
     def playbook(self, name: str, *arguments: str) -> Run:
-        """Run one of the collection's playbooks; what it prints is kept, not shown."""
+        """Run one of the collection's playbooks, or a file; what it prints is kept, not shown."""
+        return self._run("ansible-playbook", name if name.endswith(".yml") else f"slipway.stack.{name}", *arguments)
+
+    def module(self, hosts: str, name: str, *arguments: str, **options: Any) -> Run:
+        """Run one of the collection's modules as root on some hosts."""
+        words = ["-b", "-m", f"slipway.stack.{name}", "-a", json.dumps(options)]
+        return self._run("ansible", hosts, *words, *arguments)
+
+    def _run(self, program: str, *arguments: str) -> Run:
         done = subprocess.run(
-            ["ansible-playbook", "-i", str(self.inventory), f"slipway.stack.{name}", *arguments],
+            [program, "-i", str(self.inventory), *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
