@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications, cdn, limits
+from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications, cdn, limits, locations
 
 
 def _list(filter_name: str, value: object) -> Sequence[Mapping[str, Any]]:
@@ -39,6 +39,11 @@ def nginx_applications(value: object, edge: Mapping[str, Any]) -> list[dict[str,
         raise AnsibleFilterError(f"nginx_applications: {error}") from error
 
 
+def nginx_directories(value: object) -> list[str]:
+    """Directories that these applications need on the host."""
+    return locations.directories(_list("nginx_directories", value))
+
+
 def nginx_cdn(value: object, published: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """What templates need about the CDN before the edge."""
     if not isinstance(value, Mapping):
@@ -51,4 +56,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Names and functions."""
-        return {"nginx_applications": nginx_applications, "nginx_cdn": nginx_cdn, "nginx_findings": nginx_findings}
+        return {
+            "nginx_applications": nginx_applications,
+            "nginx_cdn": nginx_cdn,
+            "nginx_directories": nginx_directories,
+            "nginx_findings": nginx_findings,
+        }

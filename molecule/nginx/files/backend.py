@@ -5,7 +5,8 @@ backend.py PORT [ADDRESS [NAME]]
 Sessions are cookies or tokens USER.TIER; answers name both in X-User-Id and X-User-Tier. /login?as=USER.TIER begins
 one, /logout ends it, /busy tells when to come again.
 
-GET /whoami, /slow?seconds=0.5, /headers, /status?code=500, /redirect?to=/whoami (X-Accel-Redirect); POST anything;
+GET /whoami, /slow?seconds=0.5, /headers, /status?code=500, /redirect?to=/whoami (X-Accel-Redirect), with
+&header=Name:Value (as often as wanted) and &size=5000 added to any of them; POST anything;
 websockets at any path.
 """
 
@@ -77,7 +78,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
             if url.path == "/own":
                 extra = "X-Frame-Options: DENY\r\n"
             extra += identity(url.path, query, headers) if query.get("code") != "401" else ""
-            body = json.dumps({"member": name, "method": method, "path": target, "headers": headers}).encode()
+            extra += "".join(f"{line}\r\n" for line in parse_qs(url.query).get("header", []))
+            body = (
+                b" " * int(query.get("size", 0))
+                + json.dumps({"member": name, "method": method, "path": target, "headers": headers}).encode()
+            )
             writer.write(
                 f"HTTP/1.1 {query.get('code', 200)} Answer\r\nContent-Type: application/json\r\nX-Member: {name}\r\n"
                 f"{extra}Content-Length: {len(body)}\r\n\r\n".encode()

@@ -146,7 +146,7 @@ def findings(
         found += judge(place, application, FIELDS)
         found += _members(place, fill(application, FIELDS))
         found += limits.application_findings(place, application, common_limits, regions)
-    found += _of_all(applications)
+    found += _of_all(applications, where)
     return tuple(found)
 
 
@@ -179,29 +179,33 @@ def _members(where: str, application: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{where}.members: {count} members have the {what} {value}; expected one of each"
 
 
-def _of_all(applications: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for name, count in Counter(str(application.get("name")) for application in applications).items():
-        if count > 1:
-            yield f"nginx_applications: {count} applications are named {name!r}; give each its own name"
-    alike: dict[str, set[str]] = {}
-    for application in applications:
-        alike.setdefault(identifier(str(application.get("name"))), set()).add(str(application.get("name")))
-    for names in alike.values():
-        if len(names) > 1:
-            yield f"nginx_applications: {', '.join(sorted(names))} differ only in - and _; rename all but one"
-    nameless = [str(application.get("name")) for application in applications if not application.get("server_names")]
-    if len(nameless) > 1:
-        yield (
-            f"nginx_applications: {', '.join(nameless)} have no server_names; at most one application can answer to"
-            " every name: give the others server_names"
-        )
-    owners: dict[str, list[str]] = {}
-    for application in applications:
-        for name in application.get("server_names") or []:
+def _of_all(applications: Sequence[Mapping[str, Any]], where: Where) -> Iterator[str]:
+    """What applications must not have in common. A finding is about the later of two."""
+    taken: dict[tuple[str, str], str] = {}
+
+    def is_taken(kind: str, value: str, name: str) -> str | None:
+        """The application that had the value first, unless it is this one."""
+        return None if (owner := taken.setdefault((kind, value), name)) == name else owner
+
+    names: set[str] = set()
+    for index, application in enumerate(applications):
+        name = str(application.get("name", ""))
+        place = where(index, name)
+        if name in names:
+            yield f"{place}.name: {name!r} is another application's, too; give each its own name"
+            continue
+        names.add(name)
+        if owner := is_taken("identifier", identifier(name), name):
+            yield f"{place}.name: {name!r} and {owner!r} differ only in - and _; rename one"
+        if not application.get("server_names") and (owner := is_taken("all names", "", name)):
+            yield (
+                f"{place}.server_names: {owner}, {name} have no server_names; only one application can answer to every"
+                " name: give the other server_names"
+            )
+        for host_name in application.get("server_names") or []:
             try:
-                owners.setdefault(ascii_name(str(name)), []).append(str(application.get("name")))
+                owner = is_taken("server name", ascii_name(str(host_name)), name)
             except ValueError:
                 continue
-    for name, users in owners.items():
-        if len(users) > 1:
-            yield f"nginx_applications: the server name {name} is used by {', '.join(users)}; expected one application"
+            if owner:
+                yield f"{place}.server_names: {host_name!r} is used by {owner}, too; expected one application"

@@ -86,7 +86,24 @@ def complete(application: Mapping[str, Any]) -> list[dict[str, Any]]:
         locations += [fill({"path": path, "kind": "health"}, FIELDS) for path in HEALTH_PATHS]
     if not any(location["path"] == "/" and not location["exact"] for location in locations):
         locations.append(fill({"path": "/", "kind": application["kind"]}, FIELDS))
-    return [block for index, location in enumerate(locations) for block in _blocks(application, index, location)]
+    blocks = [block for index, location in enumerate(locations) for block in _blocks(application, index, location)]
+    exact = {block["matches"][0] for block in blocks if block["exact"] or block["kind"] == "health"}
+    for block in blocks:
+        if not block["exact"] and block["kind"] != "health":
+            block["matches"] = [match for match in block["matches"] if match not in exact]
+    return blocks
+
+
+def directories(applications: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the directories whose files are sent and that are no release's: they have to be on the host."""
+    return sorted(
+        {
+            str(location["directory"])
+            for application in applications
+            for location in application.get("locations") or []
+            if str(location.get("directory") or "").startswith("/")
+        }
+    )
 
 
 def _blocks(application: Mapping[str, Any], index: int, location: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
