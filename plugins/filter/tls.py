@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 from ansible_collections.slipway.stack.plugins.module_utils.tls import certificate, declared, given
 from ansible_collections.slipway.stack.plugins.plugin_utils.pem import PemError, read_given
 
@@ -46,6 +47,18 @@ def certificate_renewal_reasons(
     )
 
 
+def certificate_authority_findings(value: Mapping[str, Any], directory: str, warn_days: int = 365) -> list[str]:
+    """Why an own authority can't issue any more. What ends soon is warned of."""
+    for warning in certificate.authority_warnings(value, directory, _now(), int(warn_days)):
+        Display().warning(warning)
+    return list(certificate.authority_findings(value, directory, _now()))
+
+
+def certificate_end(value: Mapping[str, Any], days: int) -> str:
+    """When a certificate that an authority issues now ends."""
+    return certificate.end_of(value, _now(), int(days))
+
+
 def certificate_findings(
     value: str, key: str, names: Sequence[str], mode: str, authority: str = "", prefix: str = "tls_"
 ) -> list[str]:
@@ -82,7 +95,9 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Names and functions."""
         return {
+            "certificate_authority_findings": certificate_authority_findings,
             "certificate_declarations": certificate_declarations,
+            "certificate_end": certificate_end,
             "certificate_findings": certificate_findings,
             "certificate_names": certificate_names,
             "certificate_renewal_reasons": certificate_renewal_reasons,

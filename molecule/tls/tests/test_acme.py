@@ -151,7 +151,7 @@ def meanwhile(host, *clients):
         for unit, found in zip(units, seen):
             state = f"systemctl show -p SubState --value {unit}"
             assert host.check_output(state) == "running", "a client ended before the body did"
-            for _ in range(600):
+            for _ in range(900):
                 if host.check_output(state) != "running":
                     break
                 time.sleep(0.1)
@@ -193,8 +193,8 @@ def test_another_run_changes_nothing(host, issued, converge):
 
 def test_a_renewal_drops_no_connection_and_is_served_at_once(host, issued):
     before, old = workers(host), serial(host, "shop.test")
-    load = "load shop.test /whoami 25 4"
-    with meanwhile(host, load, f"{load} POST", "sockets shop.test /ws 20 25") as (gets, posts, sockets):
+    load = "load shop.test /whoami 60 4"
+    with meanwhile(host, load, f"{load} POST", "sockets shop.test /ws 20 60") as (gets, posts, sockets):
         host.check_output(RENEW)
         new = serial(host, "shop.test")
         assert new != old

@@ -92,6 +92,36 @@ def renewal_reasons(
         reasons.append("another authority issued it")
     if _normal(certificate.get("subject_alt_name") or []) != set(alternative_names(names)):
         reasons.append("the names changed")
-    if certificate["not_after"] < _at(now, days=renew_before_days):
+    # One that ends with its authority would not last longer if it were issued again.
+    if certificate["not_after"] < min(_at(now, days=renew_before_days), authority["not_after"]):
         reasons.append(f"it expires within {renew_before_days} days")
     return tuple(reasons)
+
+
+def end_of(authority: Mapping[str, Any], now: str, days: int) -> str:
+    """Return when a certificate that is issued now ends: in ``days`` days, but not after its authority."""
+    return min(_at(now, days=days), str(authority["not_after"]))
+
+
+def authority_findings(authority: Mapping[str, Any], directory: str, now: str) -> tuple[str, ...]:
+    """Return why an own authority can't issue any more, with the fix; nothing when it can.
+
+    ``directory`` is where the controller has it.
+    """
+    if authority["not_after"] > now:
+        return ()
+    return (f"tls_ca_directory: the authority in {directory} ended at {authority['not_after']}; {_replace(directory)}",)
+
+
+def authority_warnings(authority: Mapping[str, Any], directory: str, now: str, warn_days: int) -> tuple[str, ...]:
+    """Return what has to be done soon about an own authority that ends within ``warn_days`` days."""
+    if not now < authority["not_after"] <= _at(now, days=warn_days):
+        return ()
+    return (
+        f"tls_ca_directory: the authority in {directory} ends at {authority['not_after']}, and every certificate of it"
+        f" no later; {_replace(directory)}",
+    )
+
+
+def _replace(directory: str) -> str:
+    return f"move {directory} away, and run the role on all hosts, which then trust and use a new one"

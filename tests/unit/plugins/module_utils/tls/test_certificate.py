@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.tls.certificate import (
     alternative_names,
+    authority_findings,
+    authority_warnings,
+    end_of,
     missing_from,
     renewal_reasons,
 )
 
 NOW = "20260301000000Z"
-AUTHORITY = {"subject_key_identifier": "aa:bb"}
+AUTHORITY = {"subject_key_identifier": "aa:bb", "not_after": "20350101000000Z"}
 CERTIFICATE = {
     "public_key_fingerprints": {"sha256": "11:22"},
     "authority_key_identifier": "aa:bb",
@@ -84,3 +87,37 @@ def test_a_certificate_that_does_not_serve_is_renewed_for_a_reason(change, told)
 
 def test_thirty_days_before_its_end_is_still_early():
     assert reasons(CERTIFICATE, now="20261202000000Z") == ()
+
+
+def test_a_certificate_that_ends_with_its_authority_is_not_issued_again():
+    ending = {**AUTHORITY, "not_after": CERTIFICATE["not_after"]}
+    assert (
+        renewal_reasons(
+            CERTIFICATE,
+            key_fingerprint="11:22",
+            authority=ending,
+            names=NAMES,
+            now="20261231000000Z",
+            renew_before_days=30,
+        )
+        == ()
+    )
+
+
+def test_no_certificate_outlives_its_authority():
+    assert end_of(AUTHORITY, NOW, 365) == "20270301000000Z"
+    assert end_of(AUTHORITY, "20341201000000Z", 365) == AUTHORITY["not_after"]
+
+
+@pytest.mark.parametrize(
+    ("now", "warned", "found"),
+    [
+        ("20331231235959Z", False, False),
+        ("20340101000000Z", True, False),
+        ("20341231235959Z", True, False),
+        ("20350101000000Z", False, True),
+    ],
+)
+def test_an_authority_is_warned_of_for_a_year_and_refused_at_its_end(now, warned, found):
+    assert bool(authority_warnings(AUTHORITY, "ca", now, 365)) is warned
+    assert bool(authority_findings(AUTHORITY, "ca", now)) is found
