@@ -145,9 +145,17 @@ def findings(
         place = where(index, str(application.get("name", "")))
         found += judge(place, application, FIELDS)
         found += _members(place, fill(application, FIELDS))
+        found += _pair(place, application)
         found += limits.application_findings(place, application, common_limits, regions)
     found += _of_all(applications, where)
     return tuple(found)
+
+
+def _pair(where: str, application: Mapping[str, Any]) -> Iterator[str]:
+    certificate, key = application.get("certificate"), application.get("certificate_key")
+    if bool(certificate) != bool(key):
+        missing, other = ("certificate", "certificate_key") if key else ("certificate_key", "certificate")
+        yield f"{where}.{missing}: it is empty, but {other} is {certificate or key!r}; expected both or neither"
 
 
 def _members(where: str, application: Mapping[str, Any]) -> Iterator[str]:

@@ -54,6 +54,8 @@ def test_what_is_no_name_is_refused(name):
     ("change", "told"),
     [
         ({"name": "Shop"}, "expected a lower-case letter"),
+        ({"certificate": "/a.crt"}, "certificate_key: it is empty, but certificate is '/a.crt'"),
+        ({"certificate_key": "/a.key"}, "certificate: it is empty, but certificate_key is '/a.key'"),
         ({"locations": [{"path": "ws"}]}, "locations[0].path: 'ws'; expected a path that begins with /"),
         (
             {"connect_timeout_seconds": 0},
