@@ -21,15 +21,16 @@ PLAYBOOK = ROOT / "tests" / "edge" / "keepalived.yml"
 
 
 class Edge:
-    """One of the edges, which may not run."""
+    """One of the edges, also when it has just begun to boot: reached through the engine, not over SSH."""
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._stack = stack
         self.container = docker.from_env().containers.get(f"slipway-edges-{name}")
 
     def shell(self, command: str) -> str:
-        return self._stack.shell(self.name, command)
+        done = self.container.exec_run(["sh", "-c", command])
+        assert done.exit_code == 0, f"{self.name}: {command}: {done.output.decode()}"
+        return done.output.decode()
 
     def holds(self, address: str) -> bool:
         return f" {address}/" in self.shell("ip -oneline address")
@@ -38,7 +39,7 @@ class Edge:
         self.container.reload()
         if self.container.status != "running":
             return False
-        return self._stack.shell(self.name, "systemctl is-active nginx keepalived || true").split() == ["active"] * 2
+        return self.shell("systemctl is-active nginx keepalived || true").split() == ["active", "active"]
 
 
 class Shared:
@@ -46,7 +47,7 @@ class Shared:
 
     def __init__(self, stack: Stack, address: str) -> None:
         self.address = address
-        self.edges = [Edge(stack, name) for name in stack.groups["edge"]]
+        self.edges = [Edge(name) for name in stack.groups["edge"]]
 
     def holders(self) -> list[Edge]:
         return [edge for edge in self.edges if edge.holds(self.address)]
@@ -110,7 +111,7 @@ class Requests:
     def _ask(self) -> bytes:
         # Shorter than what is measured, so that a request that got lost does not stand for a gap.
         with (
-            socket.create_connection((self._address, 443), timeout=0.25) as plain,
+            socket.create_connection((self._address, 443), timeout=0.5) as plain,
             self._tls.wrap_socket(plain, server_hostname=self._name) as secured,
         ):
             secured.sendall(f"GET / HTTP/1.1\r\nHost: {self._name}\r\nConnection: close\r\n\r\n".encode())
@@ -182,8 +183,8 @@ FAULTS = [
     # Its kernel still answers, but no process does.
     (paused, GAP_SECONDS),
     (without_nginx, GAP_SECONDS),
-    # Its kernel takes connections. Two attempts of 2 s in vain, then as for a dead host.
-    (nginx_hangs, 10.0),
+    # Its kernel takes connections. Three attempts of 3 s in vain, then as for a dead host.
+    (nginx_hangs, 16.0),
 ]
 
 
@@ -206,7 +207,7 @@ def test_the_holder_is_lost_and_comes_back(shared, edges, fault, seconds):
         f"when it came back, for {back:.2f} s, and {last.name} has the address"
     )
     assert lost < seconds
-    assert back < 1
+    assert back < GAP_SECONDS / 2
     if fault is not paused:
         assert last is other
 
@@ -226,6 +227,8 @@ def test_a_crashed_keepalived_and_a_restarted_one_leave_one_holder(shared, edges
 
 def test_a_changed_configuration_does_not_move_the_address(shared, edges):
     holder = shared.holder()
+    moves = "journalctl --unit keepalived --output cat | grep --count 'Entering [A-Z]* STATE'"
+    before = [edge.shell(moves) for edge in shared.edges]
     with Requests(edges, shared.address) as requests:
         time.sleep(1)
         changed = converge(edges, "-e", "keepalived_advert_interval_seconds=0.4")
@@ -234,15 +237,15 @@ def test_a_changed_configuration_does_not_move_the_address(shared, edges):
         back = converge(edges)
         assert shared.holder() is holder
         gap = requests.gap()
+    assert [edge.shell(moves) for edge in shared.edges] == before
     assert "RUNNING HANDLER [slipway.stack.keepalived : Reload keepalived]" in back
     assert "changed=0" in converge(edges)
-    say(f"did: two reloads with another interval; saw: nobody answered for {gap:.2f} s")
-    assert gap < 1
+    say(f"did: two reloads with another interval; saw: nobody answered for {gap:.2f} s, the address stayed")
 
 
 def test_when_no_edge_answers_the_address_is_still_held(shared):
     holder = shared.holder()
     with nginx_hangs(holder), nginx_hangs(shared.other(holder)):
-        time.sleep(12)
+        time.sleep(16)
         assert len(shared.holders()) == 1
     shared.holder()
