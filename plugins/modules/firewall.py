@@ -326,7 +326,7 @@ def main() -> None:
     try:
         if not module.params["file"].startswith("/"):
             raise FirewallError(f"file is {module.params['file']!r}; expected an absolute path")
-        host = Host(module.run_command, lambda program: module.get_bin_path(program), module.params["file"])
+        host = Host(module.run_command, module.get_bin_path, module.params["file"])
         with nullcontext() if module.check_mode else host.locked():
             result = states[module.params["state"]](module, host)
     except (FirewallError, OSError) as error:

@@ -18,16 +18,16 @@ REMOVE = f"table {TABLE}\ndelete table {TABLE}\n"
 _HEADER = "# Managed by slipway.stack.firewall: changes made by hand are lost.\n"
 
 # Neighbours, routers and multicast groups are only ever on the link, where the hop limit is still 255 or 1.
-_BASE = """\
-		iif "lo" accept
-		ct state vmap { established : accept, related : accept, invalid : drop }
-		icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } accept
-		icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept
-		ip6 hoplimit 255 icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
-		ip6 saddr fe80::/10 icmpv6 type { mld-listener-query, mld-listener-report, mld2-listener-report } accept
-		udp sport 67 udp dport 68 accept comment "dhcp"
-		ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept comment "dhcp"
-"""
+_BASE = (
+    'iif "lo" accept',
+    "ct state vmap { established : accept, related : accept, invalid : drop }",
+    "icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } accept",
+    "icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept",
+    "ip6 hoplimit 255 icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
+    "ip6 saddr fe80::/10 icmpv6 type { mld-listener-query, mld-listener-report, mld2-listener-report } accept",
+    'udp sport 67 udp dport 68 accept comment "dhcp"',
+    'ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept comment "dhcp"',
+)
 
 
 def script(policy: Policy) -> str:
@@ -45,13 +45,17 @@ def _body(policy: Policy) -> Iterator[str]:
     for rule in policy.rules:
         yield from _sets(rule)
     yield "\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n"
-    yield _BASE
+    yield from (f"\t\t{line}\n" for line in _input(policy))
+    yield "\t}\n"
+
+
+def _input(policy: Policy) -> Iterator[str]:
+    yield from _BASE
     for rule in policy.rules:
-        yield from (f"\t\t{line}\n" for line in _lines(rule))
+        yield from _lines(rule)
     if policy.log_per_minute:
-        limit = f"limit rate {policy.log_per_minute}/minute burst 5 packets"
-        yield f'\t\t{limit} log prefix "slipway-firewall: "\n'
-    yield '\t\tcounter name "dropped" drop\n\t}\n'
+        yield f'limit rate {policy.log_per_minute}/minute burst 5 packets log prefix "slipway-firewall: "'
+    yield 'counter name "dropped" drop'
 
 
 def _sets(rule: Rule) -> Iterator[str]:
@@ -120,7 +124,6 @@ LockPersonality=yes
 MemoryDenyWriteExecute=yes
 NoNewPrivileges=yes
 PrivateDevices=yes
-ProcSubset=all
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHome=yes
