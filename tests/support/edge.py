@@ -20,7 +20,12 @@ def curl(host: Any, arguments: str) -> str:
 
 def answer(host: Any, arguments: str) -> tuple[str, list[tuple[str, str]], str]:
     """Status, headers and body."""
-    head, _, body = curl(host, f"-i {arguments}").replace("\r", "").partition("\n\n")
+    return parsed(curl(host, f"-i {arguments}"))
+
+
+def parsed(text: str) -> tuple[str, list[tuple[str, str]], str]:
+    """Status, headers and body of an answer as curl prints it."""
+    head, _, body = text.replace("\r", "").partition("\n\n")
     lines = head.splitlines()
     headers = [line.split(": ", 1) for line in lines[1:]]
     return lines[0].strip(), [(name.lower(), value) for name, value in headers], body

@@ -12,7 +12,6 @@ local known = ngx.shared.slipway_users
 local KEYS = "/etc/slipway/nginx/"
 -- Clocks differ.
 local LEEWAY_SECONDS = 5
-local TOKEN_BYTES = 8192
 local KEY_TYPES = { RS256 = "rsaEncryption", ES256 = "id-ecPublicKey" }
 local TIER = "^[%w][%w_.-]*$"
 local TIER_LENGTH = 64
@@ -287,7 +286,7 @@ end
 
 local function token_user(users)
     local token = bearer() or users.cookie ~= "" and ngx.var["cookie_" .. users.cookie]
-    if not token or token == "" or #token > TOKEN_BYTES then
+    if not token or token == "" then
         return nil
     end
     local hash = sha256(token)
