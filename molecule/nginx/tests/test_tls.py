@@ -28,7 +28,6 @@ ALLOWED = {
     "cert_revocation": "the test's authority is private: it publishes no revocations",
     "cert_chain_of_trust": "the test's authority is private: no browser knows it",
     "cert_trust": "the same, in the words of testssl.sh 3.0",
-    "overall_grade": "capped for the chain of trust",
 }
 SEVERE = ("MEDIUM", "HIGH", "CRITICAL", "FATAL")
 
@@ -171,7 +170,10 @@ def test_sslyze_finds_each_profile_to_be_mozillas(host, authority, converge, tmp
 
 
 def test_testssl_finds_nothing_above_low_but_the_private_authority(host, authority):
-    """All of its checks: about a minute."""
+    """All of its checks but those that pretend to be one client after another, which judge nothing.
+
+    About a minute on two free cores. All of them: without the options -p to -U.
+    """
     host.check_output(
         "command -v testssl > /dev/null || DEBIAN_FRONTEND=noninteractive"
         " apt-get install -qy --no-install-recommends testssl.sh"
@@ -181,10 +183,10 @@ def test_testssl_finds_nothing_above_low_but_the_private_authority(host, authori
     # Its exit status counts what it found, which is judged below.
     scan = host.run(
         f"TERM=dumb testssl --quiet --color 0 --warnings off --ip 127.0.0.1 --add-ca {FILES}/ca.crt"
-        f" --jsonfile {report} shop.test:443"
+        f" -p -s -f -P -S -h -U --jsonfile {report} shop.test:443"
     )
     findings = json.loads(host.check_output(f"cat {report}"))
-    assert len(findings) > 100, scan.stdout[-1500:]
+    assert len(findings) > 60, scan.stdout[-1500:]
     severe = [
         (finding["id"], finding["severity"], finding["finding"])
         for finding in findings
