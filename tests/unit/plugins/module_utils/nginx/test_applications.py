@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.applications import (
+    FIELDS,
     ascii_name,
+    complete,
     findings,
 )
 from hypothesis import given
@@ -88,12 +90,38 @@ def test_one_application_is_refused_by_the_option_that_is_wrong(change, told):
 
 
 def test_applications_do_not_take_each_others_names():
-    twin = {**SHOP, "server_names": ["SHOP.example"]}
-    found = findings([SHOP, twin, {"name": "a"}, {"name": "b"}])
-    assert [text for text in found if "2 applications are named 'shop'" in text]
-    assert [text for text in found if "server name shop.example is used by shop, shop" in text]
-    assert [text for text in found if "a, b have no server_names" in text]
-    assert len(found) == 3
+    twin = {**SHOP, "name": "other", "server_names": ["SHOP.example"]}
+    alike = (
+        {**SHOP, "name": "my-shop", "server_names": ["a.example"]},
+        {**SHOP, "name": "my_shop", "server_names": ["b"]},
+    )
+    assert findings([SHOP, twin, SHOP, *alike, {"name": "a"}, {"name": "b"}]) == (
+        "nginx_applications[1] (other).server_names: 'SHOP.example' is used by shop, too; expected one application",
+        "nginx_applications[2] (shop).name: 'shop' is another application's, too; give each its own name",
+        "nginx_applications[4] (my_shop).name: 'my_shop' and 'my-shop' differ only in - and _; rename one",
+        "nginx_applications[6] (b).server_names: a, b have no server_names; only one application can answer to every"
+        " name: give the other server_names",
+    )
+
+
+def test_the_caller_says_how_applications_are_called():
+    (told,) = findings([{"name": "shop", "kind": "php"}], lambda _index, name: f"slipway_apps.{name}")
+    assert told == "slipway_apps.shop.kind: 'php'; expected one of http, websocket"
+
+
+def test_templates_get_every_option_and_names_as_browsers_send_them():
+    edge = {
+        "certificate": "/a.crt",
+        "certificate_key": "/a.key",
+        "hsts_seconds": 60,
+        "https_port": 443,
+        "limits": {},
+        "token_keys": {},
+    }
+    (whole,) = complete([{"name": "my-shop", "server_names": ["Bücher.example"], "certificate_key": "/own.key"}], edge)
+    assert set(FIELDS) <= set(whole)
+    assert (whole["identifier"], whole["server_names"]) == ("my_shop", ["xn--bcher-kva.example"])
+    assert (whole["certificate"], whole["certificate_key"]) == ("/a.crt", "/own.key")
 
 
 @given(st.text(max_size=40))
