@@ -210,8 +210,8 @@ def check_options(params: dict) -> None:
             raise PoolError(f"{option}: {params[option]}; expected a whole number from {minimum} up")
 
 
-def apply(module: AnsibleModule, host: PoolHost) -> dict:
-    """Change the states; return what the module says of it."""
+def apply(module: AnsibleModule, host: PoolHost, result: dict) -> None:
+    """Change the states; what the module says of it is in ``result`` before nginx is told, which may fail."""
     params, application = module.params, module.params["application"]
     pool, states = host.read(application)
     report = host.report()
@@ -229,16 +229,16 @@ def apply(module: AnsibleModule, host: PoolHost) -> dict:
     behind = report is not None and bool(differs(report, pool))
     if found.changes and not module.check_mode:
         host.write(application, states, found.changes)
-    if (found.changes or behind) and not module.check_mode:
-        report = synced(module, host)
     states_after = {change.after.name: change.after for change in found.changes}
-    return {
-        "changed": bool(found.changes) or behind,
-        "diff": describe(found.changes),
-        "members": [as_entry(states_after.get(name, pool.at(name))) for name in wanted.members],
-        "skipped": [member.name for member in found.skipped],
-        "running": report is not None,
-    }
+    result.update(
+        changed=bool(found.changes) or behind,
+        diff=describe(found.changes),
+        members=[as_entry(states_after.get(name, pool.at(name))) for name in wanted.members],
+        skipped=[member.name for member in found.skipped],
+    )
+    if result["changed"] and not module.check_mode:
+        report = synced(module, host)
+    result["running"] = report is not None
 
 
 def synced(module: AnsibleModule, host: PoolHost) -> dict:
@@ -306,10 +306,10 @@ def main() -> None:
     try:
         check_options(params)
         if module.check_mode:
-            result = apply(module, host)
+            apply(module, host, result)
         else:
             with host.locked(params["application"]):
-                result = apply(module, host)
+                apply(module, host, result)
         if params["wait"] and not module.check_mode:
             # Also those that another owner drained: they get nothing new either.
             waited = wait(module, host, [entry["name"] for entry in result["members"]])
