@@ -162,7 +162,7 @@ def _judge_list(where: str, rules: Any) -> Iterator[str]:
 
 
 def _judge_number(where: str, value: Any, allowed: range) -> Iterator[str]:
-    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+    if isinstance(value, bool) or not str(value).isdecimal() or int(str(value)) not in allowed:
         yield f"{where} is {value!r}; expected a number from {allowed[0]} to {allowed[-1]}"
 
 

@@ -85,6 +85,10 @@ def test_wrong_settings_are_told_by_the_name_of_their_variable(settings, told):
     assert told in finding
 
 
+def test_numbers_given_on_a_command_line_are_texts():
+    assert found(WEB, ssh_port="22", confirm_seconds="60", log_per_minute="5") == ()
+
+
 def test_a_name_is_one_rules_in_all_lists():
     (finding,) = findings({"rules": [WEB], "extra_rules": [WEB]}, Settings())
     assert finding.startswith("rules and extra_rules: the name 'web' is used 2 times")
