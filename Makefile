@@ -16,6 +16,7 @@ export MYPYPATH := build/collections
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 TESTBED := python tools/testbed
 DEMO_ADDRESSES := inventories/demo/addresses.yml
+EDGE_ADDRESSES := tests/edge/inventory/addresses.yml
 SINGLE_ADDRESSES := inventories/single_server/addresses.yml
 # From nothing to a verified demo; more fails `make journey`.
 DEMO_SECONDS := 600
@@ -23,7 +24,7 @@ DEMO_SECONDS := 600
 # A make of its own, so that `make -n test` removes nothing.
 CLEAN_AT_END = trap 'status=$$?; trap "" INT TERM; $(MAKE) clean-tests; exit $$status' EXIT
 
-.PHONY: help setup demo destroy test test-all lint unit sanity integration molecule journey single faults bench compat
+.PHONY: help setup demo destroy test test-all lint unit sanity integration molecule edge journey single faults bench compat
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -53,12 +54,12 @@ destroy: ## remove all that demo made
 	@rm -rf inventories/demo/.secrets reports build/artifacts
 
 test: setup ## what has to pass before a change lands
-	@$(CLEAN_AT_END); $(MAKE) lint unit sanity integration molecule single journey faults
+	@$(CLEAN_AT_END); $(MAKE) lint unit sanity integration molecule edge single journey faults
 
 .PHONY: clean-tests
 clean-tests:
-	@rm -rf inventories/demo/.secrets inventories/single_server/.secrets reports
-	@$(TESTBED) down demo single_server integration molecule_trixie molecule_bookworm
+	@rm -rf inventories/demo/.secrets inventories/single_server/.secrets tests/edge/inventory/.secrets reports
+	@$(TESTBED) down demo single_server integration edges molecule_trixie molecule_bookworm
 
 test-all: setup ## everything: also the other ansible-core, and the benches
 	@$(CLEAN_AT_END); $(MAKE) test compat bench
@@ -84,6 +85,13 @@ integration: setup ## each module on a real host
 
 molecule: setup ## each role on Debian 13 and 12 (SCENARIO=nginx: one)
 	@tools/molecule.sh $(SCENARIO)
+
+edge: setup ## two edges, nginx 1.26 and 1.22, under load: members drained and killed, an edge killed
+	@$(TESTBED) down edges
+	@$(TESTBED) up tools/testbed/fleets/edges.yml --inventory $(EDGE_ADDRESSES)
+	@ansible-playbook -i tests/edge/inventory tests/edge/converge.yml
+	@pytest -s tests/edge
+	@$(TESTBED) down edges
 
 single: setup ## everything on one server, from a fresh one on
 	@$(TESTBED) down single_server
