@@ -1,4 +1,4 @@
-"""The files and the socket behind the maintenance page, on a directory of their own and with a socket that is played."""
+"""The files and the socket behind the maintenance page: in a directory of their own, with a socket that is played."""
 
 from __future__ import annotations
 
