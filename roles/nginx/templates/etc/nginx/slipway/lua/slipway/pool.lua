@@ -78,11 +78,13 @@ end
 
 -- The pools as a worker holds them --------------------------------------------------------------------------------
 
+-- Made of halves, since a double holds 53 bits.
+local function product(a, b)
+    return bit.tobit(bit.band(a, 0xffff) * b + bit.lshift(bit.tobit(bit.rshift(a, 16) * b), 16))
+end
+
+-- The finaliser of MurmurHash3.
 local function mix(value)
-    -- The finaliser of MurmurHash3. Products are made of halves: a double holds 53 bits.
-    local function product(a, b)
-        return bit.tobit(bit.band(a, 0xffff) * b + bit.lshift(bit.tobit(bit.rshift(a, 16) * b), 16))
-    end
     value = bit.bxor(value, bit.rshift(value, 16))
     value = product(value, 0x85ebca6b)
     value = bit.bxor(value, bit.rshift(value, 13))
