@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications, cdn, limits, locations
+from ansible_collections.slipway.stack.plugins.module_utils.nginx import applications, cdn, edge, limits, locations
 
 
 def _list(filter_name: str, value: object) -> Sequence[Mapping[str, Any]]:
@@ -21,22 +21,27 @@ def nginx_findings(
     common_limits: Mapping[str, Any] | None = None,
     regions: bool = False,
     token_keys: Mapping[str, str] | None = None,
-    content_delivery: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """What keeps these applications from being served."""
     given = _list("nginx_findings", value)
     found = list(limits.findings("nginx_limits", common_limits or {}, regions))
-    found += cdn.findings("nginx_cdn", content_delivery or {})
     found += applications.findings(given, common_limits=common_limits, regions=regions)
     return found + ([] if token_keys is None else list(limits.key_findings(given, token_keys)))
 
 
-def nginx_applications(value: object, edge: Mapping[str, Any]) -> list[dict[str, Any]]:
+def nginx_applications(value: object, shared: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The applications as the templates take them."""
     try:
-        return applications.complete(_list("nginx_applications", value), edge)
+        return applications.complete(_list("nginx_applications", value), shared)
     except ValueError as error:
         raise AnsibleFilterError(f"nginx_applications: {error}") from error
+
+
+def nginx_edge_findings(value: object) -> list[str]:
+    """What an edge cannot be told."""
+    if not isinstance(value, Mapping):
+        raise AnsibleFilterError(f"nginx_edge_findings takes a dictionary; got {value!r}")
+    return list(edge.findings(value))
 
 
 def nginx_directories(value: object) -> list[str]:
@@ -60,5 +65,6 @@ class FilterModule:
             "nginx_applications": nginx_applications,
             "nginx_cdn": nginx_cdn,
             "nginx_directories": nginx_directories,
+            "nginx_edge_findings": nginx_edge_findings,
             "nginx_findings": nginx_findings,
         }

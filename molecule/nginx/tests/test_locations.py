@@ -168,6 +168,18 @@ def test_a_single_page_application_answers_all_its_paths(ask, url, body, cache):
     assert headers["strict-transport-security"] == ["max-age=63072000"]
 
 
+@pytest.mark.parametrize("path", ["/app/.env", "/app/%2eenv", "/app/x/../.env", "/app/.git/config"])
+def test_hidden_files_are_not_sent(ask, path):
+    status, _, body = ask(f"--path-as-is https://pages.test{path}")
+    assert (status, "SECRET" in body) == (404, False)
+
+
+def test_nothing_but_websockets_is_upgraded_to(ask):
+    status, _, body = ask("--http1.1 -H 'Connection: Upgrade, HTTP2-Settings' -H 'Upgrade: h2c' https://pages.test/ws")
+    assert status == 200
+    assert not {"upgrade", "connection", "http2-settings"} & set(json.loads(body)["headers"]) - {"http2-settings"}
+
+
 def test_a_new_page_is_sent_at_once(host, ask):
     file = "/srv/slipway-test/page/index.html"
     ask("https://page.test/orders")
@@ -330,7 +342,7 @@ class TestCdn:
             f" -H 'X-Forwarded-For: {forwarded}' https://pages.test/api/x"
         )
         body, _, status = done.rpartition("\n")
-        return int(status), json.loads(body).get("headers", {}).get("x-real-ip")
+        return int(status), json.loads(body)["headers"]["x-real-ip"] if status == "200" else None
 
     def test_the_cdn_tells_the_client(self, host):
         assert self.seen(host, "127.9.0.1", "127.0.0.1", "198.51.100.7") == (200, "198.51.100.7")
@@ -402,13 +414,14 @@ def one(**options):
             {"nginx_applications": one(certificate="/nowhere/a.crt", certificate_key="/nowhere/a.key")},
             ["/nowhere/a.crt"],
         ),
+        ({"nginx_certificate": "/etc/a.crt; }"}, ["nginx_certificate: '/etc/a.crt; }'; expected an absolute path"]),
         ({"nginx_cdn": {"provider": "custom"}}, ["nginx_cdn.ranges: missing"]),
         ({"nginx_cdn": {"provider": "custom", "ranges": ["0.0.0.0/0"]}}, ["nginx_cdn.ranges[0]: '0.0.0.0/0'"]),
     ],
 )
 def test_what_cannot_be_served_is_refused_and_nothing_is_touched(host, converge, ask, variables, told):
     before = host.check_output(LOOK)
-    refused = converge(**variables)
+    refused = converge(**variables, nginx_token_keys={}, nginx_assets=[])
     assert refused.returncode != 0
     for text in told:
         assert text in message(refused)

@@ -545,7 +545,8 @@ def test_what_cannot_be_served_is_refused_and_nothing_is_touched(host, converge,
 def test_an_application_without_names_answers_to_all_that_no_other_has(host, converge):
     member = {"name": "test:3911", "address": "127.0.0.1", "port": 3911}
     applications = [{"name": "rest", "members": [member]}, {"name": "empty", "server_names": ["empty.test"]}]
-    assert converge(nginx_applications=applications).returncode == 0
+    others = {"nginx_token_keys": {}, "nginx_assets": []}
+    assert converge(nginx_applications=applications, **others).returncode == 0
     assert answer(host, "https://whatever.test/whoami")[0] == "HTTP/2 200"
     assert ("location", "https://whatever.test/") in answer(host, "http://whatever.test/")[1]
     assert answer(host, "https://empty.test/")[0] == "HTTP/2 503"

@@ -13,13 +13,13 @@ from ipaddress import ip_address
 from typing import Any, Callable
 
 from . import limits, locations, origins, security_headers
+from .edge import FILE
 from .fields import Field, Fields, choice, each, fill, flag, judge, text, whole
 from .quoting import snippet
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}\Z")
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\Z")
-FILE = r"/[A-Za-z0-9._+@/-]+"
 
 
 def ascii_name(name: str) -> str:
