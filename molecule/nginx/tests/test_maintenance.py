@@ -631,47 +631,64 @@ def test_an_unknown_application_is_refused_with_those_there_are(module):
 # Runs of the role ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def converge(request, host):
+def run_role(request, host, **variables):
     """Run the role as the scenario does, with other variables."""
-
-    def run(*arguments, **variables):
-        inventory = request.config.getoption("ansible_inventory")
-        words = ["ansible-playbook", "-i", inventory, "-l", host.backend.get_hostname(), CONVERGE]
-        words += ["-e", json.dumps(variables), *arguments]
-        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-    return run
+    inventory = request.config.getoption("ansible_inventory")
+    words = ["ansible-playbook", "-i", inventory, "-l", host.backend.get_hostname(), CONVERGE]
+    words += ["-e", json.dumps(variables)]
+    return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=600)
 
 
-def test_the_role_leaves_states_as_they_are(host, converge):
+def test_the_role_leaves_states_as_they_are(host, request):
     switch(host, "on")
-    done = converge()
-    assert "changed=0 " in done.stdout
+    assert run_role(request, host).returncode == 0
     assert answer(host, "https://window.test/whoami")[0] == 503
 
 
-def test_operators_may_bring_their_own_page(host, converge, tmp_path):
-    own = tmp_path / "own.html"
-    own.write_text(
-        "<h1>{{ Wartung }}</h1>\n<i>@message@ @unknown@ a@b.example @ends_text@ {% raw</i>\n", encoding="utf-8"
-    )
-    assert converge(nginx_maintenance_page=str(own), nginx_maintenance_retry_after_seconds=17).returncode == 0
-    switch(host, "on", message="<&>", ends="2036-11-04T05:06:07Z")
-    _, headers, body = answer(host, *BROWSER, "https://window.test/x")
-    assert body.strip() == (
-        "<h1>{{ Wartung }}</h1>\n<i>&lt;&amp;&gt; @unknown@ a@b.example 4 November 2036, 05:06 UTC {% raw</i>"
-    )
-    assert headers["content-security-policy"] == "frame-ancestors 'self'"
-    switch(host, "on")
-    assert answer(host, "https://window.test/x")[1]["retry-after"] == "17"
-    assert converge().returncode == 0
-    assert "Down for maintenance" in answer(host, *BROWSER, "https://window.test/x")[2]
+class TestWithAPageOfOnesOwnBehindACdn:
+    """One run of the role for both."""
+
+    @pytest.fixture(autouse=True, scope="class")
+    def configured(self, request, host, tmp_path_factory):
+        own = tmp_path_factory.mktemp("page") / "own.html"
+        own.write_text(
+            "<h1>{{ Wartung }}</h1>\n<i>@message@ @unknown@ a@b.example @ends_text@ {% raw</i>\n", encoding="utf-8"
+        )
+        cdn = {"provider": "custom", "ranges": ["127.7.0.0/16"], "header": "X-Forwarded-For"}
+        other = {"nginx_maintenance_page": str(own), "nginx_maintenance_retry_after_seconds": 17, "nginx_cdn": cdn}
+        assert run_role(request, host, **other).returncode == 0
+        yield
+        assert run_role(request, host).returncode == 0
+
+    def test_the_page_is_sent_as_it_is_but_for_its_values(self, host):
+        page, endless = answers(
+            host,
+            switching("on", message="<&>", ends="2036-11-04T05:06:07Z"),
+            (*BROWSER, "https://window.test/x"),
+            switching("on"),
+            ("https://window.test/x",),
+        )
+        assert page[2].strip() == (
+            "<h1>{{ Wartung }}</h1>\n<i>&lt;&amp;&gt; @unknown@ a@b.example 4 November 2036, 05:06 UTC {% raw</i>"
+        )
+        assert page[1]["content-security-policy"] == "frame-ancestors 'self'"
+        assert endless[1]["retry-after"] == "17"
+
+    def test_the_allow_list_is_held_against_the_client_behind_the_cdn(self, host):
+        on = switching("on", allow=["203.0.113.0/24", "2001:db8:17::/48"])
+        for client, passes in (("203.0.113.9", True), ("2001:db8:17::9", True), ("198.51.100.9", False)):
+            words = ["-H", f"X-Forwarded-For: {client}"]
+            expected = [200 if passes else 503, 503]
+            assert statuses(host, on, asking("127.7.0.1", "127.8.0.1", words=words)) == expected, client
+
+    def test_an_address_of_the_cdn_itself_opens_nothing_to_its_clients(self, host):
+        on = switching("on", allow=["127.7.0.0/16"])
+        assert statuses(host, on, asking("127.7.0.1", words=["-H", "X-Forwarded-For: 198.51.100.9"])) == [503]
 
 
-def test_a_page_that_is_not_there_is_refused_and_nothing_is_touched(host, converge):
+def test_a_page_that_is_not_there_is_refused_and_nothing_is_touched(host, request):
     before = host.check_output("sha256sum /etc/nginx/slipway/maintenance.html; cat /run/nginx.pid")
-    refused = converge(nginx_maintenance_page="/nowhere/page.html")
+    refused = run_role(request, host, nginx_maintenance_page="/nowhere/page.html")
     assert refused.returncode != 0
     assert "/nowhere/page.html" in refused.stdout + refused.stderr
     assert host.check_output("sha256sum /etc/nginx/slipway/maintenance.html; cat /run/nginx.pid") == before
