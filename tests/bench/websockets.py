@@ -1,8 +1,8 @@
-"""10,000 idle websockets of the demo's shop: four instances behind one edge, over TLS.
+"""10,000 idle websockets of the demo's shop: four instances on two hosts behind one edge, over TLS.
 
-Makes the demo, opens the websockets from several processes, lets them idle for longer than two of the shop's pings, and
-asks each for an answer. Before, and while they idle, requests at a constant rate go through the same edge. Prints what
-was seen, and the memory of nginx and of the instances by websocket; ends with one JSON line.
+Makes the three hosts with `site`, opens the websockets from several processes, lets them idle for longer than two of
+the shop's pings, and asks each for an answer. Before, and while they idle, requests at a constant rate go through the
+same edge. Prints what was seen, and the memory of nginx and of instances by websocket; ends with one JSON line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,11 +21,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 # This folder is searched first when this file is run, and has a module of the same name.
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
+FOLDER = ROOT / "tests" / "bench" / "websockets"
+INVENTORY = FOLDER / "inventory"
 
 import websockets
 
@@ -50,21 +51,6 @@ def run(*command: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-
-
-def variables(folder: Path) -> Path:
-    """The demo's applications, but with room for many clients, all from this machine's one address."""
-    stack = yaml.safe_load((ROOT / "inventories" / "demo" / "group_vars" / "all" / "stack.yml").read_text())
-    shop = stack["slipway_apps"]["shop"]
-    shop["environment"]["WS_MAX_CONNECTIONS"] = SOCKETS // 2
-    shop["connections_max"] = 0
-    shop["sticky_cookie"] = "client"
-    for location in shop["locations"]:
-        location["limits"] = []
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "websockets.yml"
-    path.write_text(yaml.safe_dump({"slipway_apps": stack["slipway_apps"]}))
-    return path
 
 
 @dataclass
@@ -129,7 +115,7 @@ def work(orders: Connection, first: int, count: int) -> None:
     """A process of clients: opens, asks and ends when told."""
 
     async def obey() -> None:
-        clients = Clients(Stack("inventories/demo"), first, count)
+        clients = Clients(Stack(str(INVENTORY)), first, count)
         for step in (clients.open, clients.ask):
             # Pings are answered while the next order is awaited.
             await asyncio.get_running_loop().run_in_executor(None, orders.recv)
@@ -224,21 +210,15 @@ def measure(stack: Stack) -> None:
 
 def main() -> None:
     python = sys.executable
-    run(python, "examples/build.py")
-    run(python, "tools/testbed", "down", "demo")
+    run(python, "examples/build.py", "sample_app")
+    run(python, "tools/testbed", "down", "bench_websockets")
     try:
-        run(
-            python,
-            "tools/testbed",
-            "up",
-            "tools/testbed/fleets/demo.yml",
-            "--inventory",
-            "inventories/demo/addresses.yml",
-        )
-        run("ansible-playbook", "slipway.stack.site", "--extra-vars", f"@{variables(ROOT / 'build' / 'bench')}")
-        measure(Stack("inventories/demo"))
+        run(python, "tools/testbed", "up", str(FOLDER / "fleet.yml"), "--inventory", str(INVENTORY / "addresses.yml"))
+        run("ansible-playbook", "-i", str(INVENTORY), "slipway.stack.site")
+        measure(Stack(str(INVENTORY)))
     finally:
-        run(python, "tools/testbed", "down", "demo")
+        run(python, "tools/testbed", "down", "bench_websockets")
+        shutil.rmtree(INVENTORY / ".secrets", ignore_errors=True)
 
 
 if __name__ == "__main__":
