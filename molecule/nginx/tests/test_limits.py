@@ -173,6 +173,27 @@ def test_addresses_are_counted_apart_and_counts_survive_a_reload(host, address):
     assert passed(ask(host, "limited.test/wide", 12, source=address)) == 3
 
 
+def test_a_network_of_ipv6_is_one_client(host):
+    if not host.file("/proc/net/if_inet6").exists:
+        pytest.skip("this kernel has no IPv6")
+    prefix = f"fd77:{random.randrange(65536):x}:{random.randrange(65536):x}"
+    addresses = [f"{prefix}:1::1", f"{prefix}:1:ffff::2", f"{prefix}:2::1"]
+    disabled = "/proc/sys/net/ipv6/conf/lo/disable_ipv6"
+    before = host.check_output(f"cat {disabled}")
+    host.check_output(f"echo 0 > {disabled}")
+    try:
+        host.check_output("; ".join(f"ip -6 addr add {one}/128 dev lo" for one in addresses))
+        asked = [
+            command("limited.test/wide", 6, source=one).replace("*:443:127.0.0.1", f"*:443:[{one}]")
+            for one in addresses
+        ]
+        counts = [passed(answers_to(host, one)) for one in asked]
+    finally:
+        host.run("; ".join(f"ip -6 addr del {one}/128 dev lo" for one in addresses))
+        host.check_output(f"echo {before} > {disabled}")
+    assert counts == [6, 4, 6]
+
+
 def test_what_one_limit_refuses_is_not_counted_by_the_others(host, address):
     assert passed(ask(host, "limited.test/both", 30, source=address, at_once=True)) == 3
     assert passed(ask(host, "limited.test/wide", 30, source=address)) == 7
