@@ -645,20 +645,22 @@ def test_the_role_leaves_states_as_they_are(host, request):
     assert answer(host, "https://window.test/whoami")[0] == 503
 
 
+@pytest.fixture(scope="class")
+def own_page_behind_a_cdn(request, host, tmp_path_factory):
+    own = tmp_path_factory.mktemp("page") / "own.html"
+    own.write_text(
+        "<h1>{{ Wartung }}</h1>\n<i>@message@ @unknown@ a@b.example @ends_text@ {% raw</i>\n", encoding="utf-8"
+    )
+    cdn = {"provider": "custom", "ranges": ["127.7.0.0/16"], "header": "X-Forwarded-For"}
+    other = {"nginx_maintenance_page": str(own), "nginx_maintenance_retry_after_seconds": 17, "nginx_cdn": cdn}
+    assert run_role(request, host, **other).returncode == 0
+    yield
+    assert run_role(request, host).returncode == 0
+
+
+@pytest.mark.usefixtures("own_page_behind_a_cdn")
 class TestWithAPageOfOnesOwnBehindACdn:
     """One run of the role for both."""
-
-    @pytest.fixture(autouse=True, scope="class")
-    def configured(self, request, host, tmp_path_factory):
-        own = tmp_path_factory.mktemp("page") / "own.html"
-        own.write_text(
-            "<h1>{{ Wartung }}</h1>\n<i>@message@ @unknown@ a@b.example @ends_text@ {% raw</i>\n", encoding="utf-8"
-        )
-        cdn = {"provider": "custom", "ranges": ["127.7.0.0/16"], "header": "X-Forwarded-For"}
-        other = {"nginx_maintenance_page": str(own), "nginx_maintenance_retry_after_seconds": 17, "nginx_cdn": cdn}
-        assert run_role(request, host, **other).returncode == 0
-        yield
-        assert run_role(request, host).returncode == 0
 
     def test_the_page_is_sent_as_it_is_but_for_its_values(self, host):
         page, endless = answers(
