@@ -319,21 +319,24 @@ def own_address(host):
     return host.check_output("hostname -I").split()[0]
 
 
+@pytest.fixture(scope="class")
+def behind_a_cdn(request):
+    """The edge is told of a CDN, and of none in the end."""
+    inventory = request.config.getoption("ansible_inventory")
+    cdn = {"provider": "custom", "ranges": ["127.9.0.0/16", "2001:db8::/32"], "direct_access": "refused"}
+
+    def run(variables):
+        words = ["ansible-playbook", "-i", inventory, CONVERGE, "-e", json.dumps(variables)]
+        subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=True)
+
+    run({"nginx_cdn": cdn})
+    yield
+    run({})
+
+
+@pytest.mark.usefixtures("behind_a_cdn")
 class TestCdn:
     """127.9.0.0/16 are the CDN's, the host's own address is a client's that asks past it."""
-
-    @pytest.fixture(autouse=True, scope="class")
-    def _behind_a_cdn(self, request, host):
-        inventory = request.config.getoption("ansible_inventory")
-        cdn = {"provider": "custom", "ranges": ["127.9.0.0/16", "2001:db8::/32"], "direct_access": "refused"}
-
-        def run(variables):
-            words = ["ansible-playbook", "-i", inventory, CONVERGE, "-e", json.dumps(variables)]
-            subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=True)
-
-        run({"nginx_cdn": cdn})
-        yield
-        run({})
 
     def seen(self, host, source, target, forwarded):
         """Status, and the client's address as the application is told it."""
