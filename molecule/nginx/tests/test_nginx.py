@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.edge import CURL, answer, await_value, curl, meanwhile_all
+
 PROJECT = Path(__file__).parents[3]
 CONVERGE = PROJECT / "molecule" / "nginx" / "converge.yml"
 PORTS = ("3911", "3912", "3913")
 SOCKET = "/var/lib/slipway/nginx/admin.sock"
 STATES = "/var/lib/slipway/pool"
-CURL = "curl -sk --max-time 90 --resolve '*:443:127.0.0.1' --resolve '*:80:127.0.0.1'"
 
 
 OUT = json.dumps({"members": {f"test:{port}": {"state": "out"} for port in (*PORTS, "3919")}})
@@ -38,18 +39,6 @@ def everybody_is_back(host):
     """Every member runs, is active, and has no failures on its record."""
     yield
     host.check_output(RESET)
-
-
-def curl(host, arguments):
-    return host.check_output(f"{CURL} {arguments}")
-
-
-def answer(host, arguments):
-    """Status, headers and body."""
-    head, _, body = curl(host, f"-i {arguments}").replace("\r", "").partition("\n\n")
-    lines = head.splitlines()
-    headers = [line.split(": ", 1) for line in lines[1:]]
-    return lines[0].strip(), [(name.lower(), value) for name, value in headers], body
 
 
 def report(host):
@@ -76,45 +65,6 @@ def take_out(host, pool, *ports, state="draining"):
 
 def client(host, *words):
     return json.loads(host.check_output("python3 /opt/slipway-test/client.py " + " ".join(map(str, words))))
-
-
-def await_value(look, wanted, seconds=10):
-    """Look until the wanted value is seen, and fail with what was seen last."""
-    end = time.monotonic() + seconds
-    while (seen := look()) != wanted:
-        assert time.monotonic() < end, f"{seen} instead of {wanted} for {seconds} s"
-        time.sleep(0.1)
-
-
-@contextmanager
-def meanwhile_all(host, *clients, until_the_end=True):
-    """Run clients while the body of the block runs; what each saw is in its mapping afterwards.
-
-    All of them must still run when the body ends, or else what they saw would not be of all of it.
-    """
-    units = [f"slipway-test-client-{time.monotonic_ns()}-{number}" for number in range(len(clients))]
-    seen = [{} for _ in clients]
-
-    def state(unit):
-        return host.check_output(f"systemctl show -p SubState --value {unit}")
-
-    try:
-        for unit, words in zip(units, clients):
-            host.check_output(
-                f"systemd-run --quiet --unit={unit} --property=StandardOutput=file:/run/{unit}.json "
-                "--property=RemainAfterExit=true "
-                f"/usr/bin/python3 /opt/slipway-test/client.py {' '.join(map(str, words))}"
-            )
-        yield seen
-        if until_the_end:
-            assert [state(unit) for unit in units] == ["running"] * len(units), "a client ended before the body did"
-        for unit, found in zip(units, seen):
-            await_value(lambda unit=unit: state(unit) == "running", False, 90)
-            found.update(json.loads(host.check_output(f"cat /run/{unit}.json")))
-    finally:
-        # A client that failed leaves a failed unit.
-        host.run(f"systemctl stop {' '.join(units)}; systemctl reset-failed {' '.join(units)}")
-        host.run(f"rm -f {' '.join(f'/run/{unit}.json' for unit in units)}")
 
 
 @contextmanager
