@@ -33,6 +33,9 @@ HOST_VARIABLES = (
     "slipway_cores",
     "nginx_http_port",
     "nginx_https_port",
+    # Locations name limits, and limits countries.
+    "nginx_limits",
+    "nginx_geoip_database",
     # A role's variable that could destroy a host is looked at before any role runs.
     "postgresql_data_directory",
 )

@@ -170,14 +170,26 @@ def _port_findings(topology: Topology) -> Iterator[Finding]:
             seen.setdefault(port, purpose)
 
 
-def _edge_findings(topology: Topology) -> Iterator[Finding]:
+def _edge_findings(inventory: Inventory, topology: Topology) -> Iterator[Finding]:
     """What nginx would refuse, told before any host is touched."""
     try:
         applications = served(topology)
     except TopologyError:
         # Cores that nobody told; preflight reads them, and the pools are judged by the role then.
         return
-    for text in unservable(applications, lambda index, name: f"slipway_apps.{name}"):
+    edges = [inventory.host_variables[name] for name in inventory.groups.get("edge", ())]
+    texts = [
+        text
+        for edge in edges
+        for text in unservable(
+            applications,
+            lambda index, name: f"slipway_apps.{name}",
+            edge.get("nginx_limits"),
+            bool(edge.get("nginx_geoip_database")),
+        )
+    ]
+    # What is wrong for one edge mostly is for all.
+    for text in dict.fromkeys(texts):
         problem = told(text)
         yield _error(EVERY_HOST, problem.field, problem.received, problem.expected, problem.fix)
 
@@ -282,4 +294,4 @@ def inventory_findings(inventory: Inventory) -> tuple[Finding, ...]:
         return services
     topology = build(inventory)
     # nginx would complain of the same ports once more.
-    return tuple(_port_findings(topology)) or tuple(_edge_findings(topology))
+    return tuple(_port_findings(topology)) or tuple(_edge_findings(inventory, topology))

@@ -108,7 +108,10 @@ def test_a_data_directory_that_would_be_a_disaster(directory):
 
 def test_two_applications_with_one_server_name():
     (finding,) = inventory_findings(inventory({"shop": SHOP, "my_blog": {**SHOP, "port": 4000}}))
-    assert "shop.example.org is used by shop, my_blog" in finding.received
+    assert (finding.variable, finding.received) == (
+        "slipway_apps.my_blog.server_names",
+        "'shop.example.org' is used by shop, too",
+    )
 
 
 def test_a_role_variable_that_follows_from_another_names_it():
@@ -170,3 +173,11 @@ def test_a_bad_shared_address_is_refused(address, edges, words):
     (finding,) = inventory_findings(inventory(groups=groups, slipway_edge_address=address))
     assert finding.variable == "slipway_edge_address"
     assert words in finding.expected
+
+
+def test_a_location_may_name_a_limit_of_the_edge_and_no_other():
+    shop = {"shop": {**SHOP, "locations": [{"path": "/search", "limits": ["search"]}]}}
+    (finding,) = inventory_findings(inventory(shop))
+    assert finding.variable.startswith("slipway_apps.shop.locations[0].limits")
+    limits = {"search": {"requests": 10, "seconds": 60}}
+    assert inventory_findings(inventory(shop, host_variables={"edge1": {"nginx_limits": limits}})) == ()
