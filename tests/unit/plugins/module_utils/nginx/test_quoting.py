@@ -8,6 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
+class Mark(str):
+    """One of ``;{}`` that is not in quotes."""
+
+
 def words(text: str) -> list[str]:
     """Words and marks, after nginx's ngx_conf_read_token; ValueError where it does not go on."""
     found, word, position, start = [], "", 0, True
@@ -20,7 +24,7 @@ def words(text: str) -> list[str]:
             if position < 0:
                 break
         elif start and character in ";{}":
-            found.append(character)
+            found.append(Mark(character))
             position += 1
         elif start and character in "\"'":
             word, position = "", position + 1
@@ -97,6 +101,6 @@ def test_no_snippet_that_is_taken_reaches_what_is_around_it(text):
     read = words(f"server {{\n{text}\n}}")
     assert read[:2] == ["server", "{"]
     for number, word in enumerate(read[1:]):
-        depth += {"{": 1, "}": -1}.get(word, 0)
+        depth += {"{": 1, "}": -1}.get(word, 0) if isinstance(word, Mark) else 0
         assert depth > 0 or number == len(read) - 2
     assert depth == 0
