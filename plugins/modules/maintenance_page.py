@@ -26,14 +26,14 @@ options:
     required: true
   state:
     description:
-      - V(off) ends it. Message, times and allow list are forgotten; O(message), O(starts), O(ends) and O(allow) are not
+      - V(off) ends it. Message, times and allow list are forgotten; O(text), O(starts), O(ends) and O(allow) are not
         looked at further.
       - V(announced) tells visitors, who still reach the application.
       - V(on) shows the page. Nothing else switches it on or off; no time that passes does.
     type: str
     required: true
     choices: ["off", announced, "on"]
-  message:
+  text:
     description:
       - What visitors read, as text, which may have several lines. An empty one stands for a general sentence.
       - Left out, it stays what it is, so that V(on) shows what was announced.
@@ -92,7 +92,7 @@ EXAMPLES = r"""
   slipway.stack.maintenance_page:
     application: shop
     state: announced
-    message: The shop gets a new database.
+    text: The shop gets a new database.
     starts: "2026-11-24T22:00:00+01:00"
     ends: "2026-11-24T22:30:00+01:00"
     owner: Ada
@@ -212,7 +212,7 @@ def main() -> None:
         argument_spec={
             "application": {"type": "str", "required": True},
             "state": {"type": "str", "required": True, "choices": ["off", "announced", "on"]},
-            "message": {"type": "str"},
+            "text": {"type": "str"},
             "starts": {"type": "str"},
             "ends": {"type": "str"},
             "allow": {"type": "list", "elements": "str"},

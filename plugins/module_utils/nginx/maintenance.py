@@ -133,14 +133,15 @@ def parse_network(text: str) -> str:
     """
     try:
         network = ip_network(text.strip(), strict=False)
-        exact = ip_network(text.strip())
     except ValueError as error:
-        if "has host bits set" in str(error):
-            address = text.strip().partition("/")[0]
-            raise ValueError(f"expected the network {network}, or the address {address} alone") from error
         raise ValueError(
             "expected an address or a network, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"
         ) from error
+    try:
+        exact = ip_network(text.strip())
+    except ValueError as error:
+        address = text.strip().partition("/")[0]
+        raise ValueError(f"expected the network {network}, or the address {address} alone") from error
     mapped = exact.network_address.ipv4_mapped if isinstance(exact, IPv6Network) else None
     if mapped and exact.prefixlen >= 96:
         exact = ip_network(f"{mapped}/{exact.prefixlen - 96}")
@@ -162,7 +163,7 @@ def parse_request(options: Mapping[str, Any]) -> Request:
                 times[key] = parse_time(str(options[key]))
             except ValueError as error:
                 findings.append(f"{key}: {str(options[key])!r}: {error}")
-    for key in ("message", "owner", "reason"):
+    for key in ("text", "owner", "reason"):
         findings += _text_findings(key, options.get(key))
     allow = options.get("allow")
     networks: list[str] = []
@@ -179,7 +180,7 @@ def parse_request(options: Mapping[str, Any]) -> Request:
         raise MaintenanceError("\n".join(findings))
     return Request(
         state=options["state"],
-        message=_tidy(options.get("message")),
+        message=_tidy(options.get("text")),
         starts=times["starts"],
         ends=times["ends"],
         allow=None if allow is None else tuple(dict.fromkeys(networks)),

@@ -179,12 +179,12 @@ def test_each_option_that_cannot_be_is_told_by_its_name():
                 "starts": "2026-11-24T22:00:00",
                 "ends": "later",
                 "allow": ["10.0.0.1/8", "all"],
-                "message": "a\x1b[0m",
+                "text": "a\x1b[0m",
                 "reason": "r" * 2001,
             }
         )
     told = [line.partition(":")[0] for line in str(refused.value).splitlines()]
-    assert told == ["starts", "ends", "message", "reason", "allow", "allow", "owner"]
+    assert told == ["starts", "ends", "text", "reason", "allow", "allow", "owner"]
 
 
 def test_a_long_allow_list_is_refused():
@@ -193,7 +193,7 @@ def test_a_long_allow_list_is_refused():
 
 
 def test_a_message_may_have_lines_and_an_allow_list_names_each_network_once():
-    request = asked(message=" one\r\ntwo\n", allow=["10.0.0.0/8", "10.0.0.0/255.0.0.0"])
+    request = asked(text=" one\r\ntwo\n", allow=["10.0.0.0/8", "10.0.0.0/255.0.0.0"])
     assert request.message == "one\ntwo"
     assert request.allow == ("10.0.0.0/8",)
 
@@ -208,7 +208,7 @@ def test_off_needs_no_owner():
         (Maintenance(), asked(state=ANNOUNCED), "starts: missing"),
         (Maintenance(), asked(starts="2026-11-24T22:00Z", ends="2026-11-24T22:00Z"), "is not after starts"),
         (Maintenance(), asked(ends="2026-11-24T19:59Z"), "ends: 2026-11-24T19:59:00Z has passed"),
-        (Maintenance(ON, owner="deploy 7"), asked(message="x"), "the page is on by deploy 7"),
+        (Maintenance(ON, owner="deploy 7"), asked(text="x"), "the page is on by deploy 7"),
         (Maintenance(ON, owner="deploy 7"), parse_request({"state": OFF}), "a call without owner may not make it off"),
     ],
 )
@@ -232,7 +232,7 @@ def test_what_is_off_stays_as_it_is_whoever_asks():
 def test_the_page_shows_what_was_announced():
     announced = Maintenance(ANNOUNCED, "m", LATER, LATEST, ("::1",), "Ada")
     assert wanted(announced, asked()) == Maintenance(ON, "m", LATER, LATEST, ("::1",), "Ada")
-    assert wanted(announced, asked(message="", ends="", allow=[])) == Maintenance(ON, "", LATER, None, (), "Ada")
+    assert wanted(announced, asked(text="", ends="", allow=[])) == Maintenance(ON, "", LATER, None, (), "Ada")
 
 
 def test_off_forgets_what_was_shown():
@@ -254,7 +254,7 @@ def test_what_is_so_already_is_not_judged_again():
 def test_since_is_when_the_state_became_what_it_is():
     current = applied(Maintenance(), asked(), NOW)
     assert current.since == NOW
-    assert applied(current, asked(message="more"), LATER).since == NOW
+    assert applied(current, asked(text="more"), LATER).since == NOW
     assert applied(current, asked(state=OFF), LATER).since == LATER
 
 
