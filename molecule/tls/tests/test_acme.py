@@ -19,7 +19,10 @@ CURL = "curl -sk --max-time 20 --resolve '*:443:127.0.0.1' --resolve '*:80:127.0
 HOSTS = "127.0.0.1 shop.test www.shop.test xn--bcher-kva.test # slipway-test"
 
 # As certbot's timer does it, which knows of the private authority.
-RENEW = "REQUESTS_CA_BUNDLE=/etc/slipway/acme/ca.crt certbot renew --force-renewal --quiet --cert-name slipway-shop"
+RENEW = (
+    "REQUESTS_CA_BUNDLE=/etc/slipway/acme/ca.crt"
+    " certbot renew --cert-name slipway-shop --force-renewal --quiet --no-random-sleep-on-renew"
+)
 
 # Debian has it in one release; its program runs on the next one, too.
 BRING_PEBBLE = r"""set -e
