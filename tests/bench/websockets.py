@@ -156,12 +156,12 @@ def memory(stack: Stack) -> dict[str, int]:
     for host in stack.groups["shop"]:
         for port in (3000, 3001):
             pids = INSTANCE.format(port=port)
-            found[f"{host}:{port}"] = int(stack.shell(host, PSS.format(pids=pids)))
+            found[f"{stack.address(host)}:{port}"] = int(stack.shell(host, PSS.format(pids=pids)))
     return found
 
 
 def requests(stack: Stack, seconds: float) -> Load:
-    with Load(stack, rate=RATE, workers=4) as load:
+    with Load(stack, path="/livez", rate=RATE, workers=4) as load:
         time.sleep(seconds)
     return load
 
