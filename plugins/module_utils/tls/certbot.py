@@ -6,9 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from time import sleep
 
 from .acme import PREFIX, Lineage, parse_renewal
 from .certificate import TIME
+
+BUSY = "Another instance of Certbot is already running"
+TRIES, PAUSE_SECONDS = 25, 5.0
 
 Run = Callable[[Sequence[str], Mapping[str, str]], "tuple[int, str]"]
 """Runs a program with variables added to its environment; returns its exit status and all that it printed."""
@@ -21,9 +25,12 @@ class CertbotError(Exception):
 class Certbot:
     """The certificates that certbot keeps below ``directory`` under names of ours."""
 
-    def __init__(self, run: Run, directory: str = "/etc/letsencrypt", authority: str = "") -> None:
+    def __init__(
+        self, run: Run, directory: str = "/etc/letsencrypt", authority: str = "", pause: Callable[[float], None] = sleep
+    ) -> None:
         """``authority`` is a file of authorities that certbot is to trust when it talks to the ACME server."""
         self._run = run
+        self._pause = pause
         self._directory = Path(directory)
         self._environment = {"REQUESTS_CA_BUNDLE": authority} if authority else {}
 
@@ -41,12 +48,18 @@ class Certbot:
         return self._directory / "live" / lineage
 
     def call(self, arguments: Sequence[str]) -> None:
-        """Run it.
+        """Run it. While another one runs, such as the timer's, it is waited for, two minutes at most.
 
         Raises:
             CertbotError: when its exit status is not 0.
         """
-        status, output = self._run(["certbot", "--config-dir", str(self._directory), *arguments], self._environment)
+        words = ["certbot", "--config-dir", str(self._directory), *arguments]
+        status, output = self._run(words, self._environment)
+        for _unused in range(TRIES - 1):
+            if not status or BUSY not in output:
+                break
+            self._pause(PAUSE_SECONDS)
+            status, output = self._run(words, self._environment)
         if status:
             raise CertbotError(output)
 
