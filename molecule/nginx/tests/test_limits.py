@@ -595,6 +595,7 @@ def test_keys_are_for_root_alone(host, further):
     assert "BEGIN" not in host.check_output("cat /etc/nginx/slipway/limits.json")
 
 
+@pytest.mark.runs_a_role
 def test_a_new_key_is_taken(request, host, address, user):
     other = "another secret, of 32 characters"
     done = converged(request, host, nginx_token_keys={"tokens": other})
@@ -610,6 +611,7 @@ def test_a_new_key_is_taken(request, host, address, user):
     assert converged(request, host).returncode == 0
 
 
+@pytest.mark.runs_a_role
 def test_bad_limits_are_refused_by_name_and_nothing_is_touched(request, host):
     look = "sha256sum $(find /etc/nginx/slipway /etc/slipway/nginx -type f | sort); cat /run/nginx.pid"
     before = host.check_output(look)

@@ -639,6 +639,7 @@ def run_role(request, host, **variables):
     return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=600)
 
 
+@pytest.mark.runs_a_role
 def test_the_role_leaves_states_as_they_are(host, request):
     switch(host, "on")
     assert run_role(request, host).returncode == 0
@@ -688,6 +689,7 @@ class TestWithAPageOfOnesOwnBehindACdn:
         assert statuses(host, on, asking("127.7.0.1", words=["-H", "X-Forwarded-For: 198.51.100.9"])) == [503]
 
 
+@pytest.mark.runs_a_role
 def test_a_page_that_is_not_there_is_refused_and_nothing_is_touched(host, request):
     before = host.check_output("sha256sum /etc/nginx/slipway/maintenance.html; cat /run/nginx.pid")
     refused = run_role(request, host, nginx_maintenance_page="/nowhere/page.html")
