@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Installs certificates that certbot got. Run by certbot after each issue and renewal, and by its timer afterwards.
 
 acme-install          the certificate in the environment variable RENEWED_LINEAGE

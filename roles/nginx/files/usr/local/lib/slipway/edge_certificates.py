@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Hands the certificates that nginx serves to it, without a reload. For root, on an edge host.
 
 edge-certificates          those whose files changed since nginx took them
