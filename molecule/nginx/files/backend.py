@@ -48,7 +48,7 @@ def identity(path: str, query: dict[str, str], headers: dict[str, str]) -> str:
         return "Retry-After: 7\r\n"
     if path.endswith("/logout"):
         return "X-User-Id: \r\n"
-    if path.endswith("/login"):
+    if path.endswith("/login") and "as" in query:
         return f"Set-Cookie: session={query['as']}; Path=/\r\n" + names(query["as"])
     cookies = dict(cookie.strip().partition("=")[::2] for cookie in headers.get("cookie", "").split(";"))
     return names(cookies.get("session") or headers.get("authorization", "").split(" ")[-1])

@@ -25,6 +25,9 @@ OUT = json.dumps({"members": {f"test:{port}": {"state": "out"} for port in (*POR
 # Members that come back from "out" come back without the failures of the time before.
 RESET = f"""set -e
 systemctl start {" ".join(f"slipway-test-backend@{port}" for port in PORTS)}
+for port in {" ".join(map(str, PORTS))}; do
+  for try in $(seq 50); do curl -sf -o /dev/null http://127.0.0.1:$port/ && break; sleep 0.1; done
+done
 for pool in shop sticky board gone; do
   echo '{OUT}' > {STATES}/$pool.json
 done
