@@ -1,7 +1,7 @@
-"""Which tests of the scenarios are run where.
+"""Which tests of the scenarios are run when.
 
-A test that runs its role again takes as long as a converge. `make test` has these on Debian 13 alone, `make test-all`
-on Debian 12 as well (`tools/molecule.sh`).
+A test that runs its role again takes as long as a converge, and there are many: `make test` leaves them out, `make
+test-all` and `make molecule` have them (`tools/molecule.sh`).
 """
 
 from __future__ import annotations
