@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).parents[3]
-CONVERGE = PROJECT / "molecule" / "keepalived" / "converge.yml"
-
-
-@pytest.fixture
-def converge(request, tmp_path):
-    """Run the role as the scenario does, with other variables."""
-
-    def run(*arguments, **variables):
-        words = ["ansible-playbook", "-i", request.config.getoption("ansible_inventory"), CONVERGE, *arguments]
-        for name, value in variables.items():
-            (tmp_path / f"{name}.yml").write_text(f"{name}: {value!r}\n")
-            words += ["-e", f"@{tmp_path}/{name}.yml"]
-        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-    return run
 
 
 def holds(host):

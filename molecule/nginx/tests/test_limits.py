@@ -8,11 +8,9 @@ import hmac
 import json
 import random
 import shlex
-import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,8 +22,6 @@ from netaddr import IPSet
 from tests.support import edge
 from tests.support.edge import await_value
 
-PROJECT = Path(__file__).parents[3]
-CONVERGE = "molecule/nginx/converge.yml"
 SECRET = "of 32 characters, for tests only"
 DATABASE = "/srv/slipway-test/countries.mmdb"
 WORKERS = "pgrep -P $(cat /run/nginx.pid)"
@@ -474,12 +470,6 @@ def test_forged_tokens_are_nobody(host, user):
 # Runs of the role ------------------------------------------------------------------------------------------------
 
 
-def converged(request, host, **variables):
-    inventory = request.config.getoption("ansible_inventory")
-    words = ["ansible-playbook", "-i", inventory, "-l", host.backend.host, CONVERGE, "-e", json.dumps(variables)]
-    return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-
 def public(key):
     form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return key.public_key().public_bytes(*form).decode()
@@ -505,7 +495,7 @@ class Keys:
 
 
 @pytest.fixture(scope="module")
-def further(request, host, tmp_path_factory):
+def further(run_playbook, host, tmp_path_factory):
     """An edge that knows countries and public keys; its limited.test counts by user what it counted by address."""
     keys = Keys(
         ec.generate_private_key(ec.SECP256R1()),
@@ -530,9 +520,7 @@ def further(request, host, tmp_path_factory):
     }
     common = {"members": MEMBERS, "limits": limits, "locations": locations, "connections_max": 0}
     users = {"es": {"algorithm": "ES256"}, "rs": {"algorithm": "RS256"}, "limited": {"source": "response_header"}}
-    done = converged(
-        request,
-        host,
+    done = run_playbook(
         nginx_geoip_database=DATABASE,
         nginx_token_keys={"es": public(keys.older_p256) + public(keys.p256), "rs": public(keys.rsa)},
         nginx_applications=[
@@ -542,7 +530,7 @@ def further(request, host, tmp_path_factory):
     )
     assert done.returncode == 0, done.stdout
     yield keys
-    assert converged(request, host).returncode == 0
+    assert run_playbook().returncode == 0
 
 
 def test_tokens_signed_with_keys(host, address, user, further):
@@ -595,31 +583,27 @@ def test_keys_are_for_root_alone(host, further):
     assert "BEGIN" not in host.check_output("cat /etc/nginx/slipway/limits.json")
 
 
-@pytest.mark.runs_a_role
-def test_a_new_key_is_taken(request, host, address, user):
+def test_a_new_key_is_taken(converge, host, address, user):
     other = "another secret, of 32 characters"
-    done = converged(request, host, nginx_token_keys={"tokens": other})
+    done = converge(nginx_token_keys={"tokens": other})
     try:
         assert done.returncode == 0
         assert other not in done.stdout
         assert allowance(host, address, token(signed_with_secret(other.encode()), sub=user)) == 20
         assert allowance(host, address, token(BY_SECRET, sub=user)) == 10
     finally:
-        assert converged(request, host, nginx_token_keys={"tokens": f"{other}\n{SECRET}\n"}).returncode == 0
+        assert converge(nginx_token_keys={"tokens": f"{other}\n{SECRET}\n"}).returncode == 0
     for secret in (other, SECRET):
         assert allowance(host, one_of(), token(signed_with_secret(secret.encode()), sub=user)) == 20
-    assert converged(request, host).returncode == 0
+    assert converge().returncode == 0
 
 
-@pytest.mark.runs_a_role
-def test_bad_limits_are_refused_by_name_and_nothing_is_touched(request, host):
+def test_bad_limits_are_refused_by_name_and_nothing_is_touched(converge, host):
     look = "sha256sum $(find /etc/nginx/slipway /etc/slipway/nginx -type f | sort); cat /run/nginx.pid"
     before = host.check_output(look)
     shop = {"name": "shop", "members": MEMBERS, "locations": [{"path": "/", "limits": ["orders"]}]}
     board = {"name": "board", "server_names": ["board.test"], "users": {"source": "token", "algorithm": "HS256"}}
-    refused = converged(
-        request,
-        host,
+    refused = converge(
         nginx_limits={
             "none": {"requests": 0, "seconds": 60},
             "here": {"requests": 1, "seconds": 60, "regions": {"DE": 1}},

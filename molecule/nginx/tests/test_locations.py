@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.support import edge
 from tests.support.edge import await_value
+from tests.support.playbook import message
 
-PROJECT = Path(__file__).parents[3]
-CONVERGE = PROJECT / "molecule" / "nginx" / "converge.yml"
 MEMBER = {"name": "test:3911", "address": "127.0.0.1", "port": 3911}
 UPGRADE = (
     "--http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' "
@@ -34,23 +31,6 @@ def ask(host):
         return int(status.split(" ")[1]), headers, body
 
     return asked
-
-
-@pytest.fixture
-def converge(request):
-    """Run the role as the scenario does, with other variables."""
-
-    def run(*arguments, **variables):
-        inventory = request.config.getoption("ansible_inventory")
-        words = ["ansible-playbook", "-i", inventory, CONVERGE, "-e", json.dumps(variables), *arguments]
-        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-    return run
-
-
-def message(done):
-    """All that a run printed, however it was wrapped."""
-    return " ".join((done.stdout + done.stderr).split())
 
 
 # Locations -------------------------------------------------------------------------------------------------------
@@ -320,18 +300,12 @@ def own_address(host):
 
 
 @pytest.fixture(scope="class")
-def behind_a_cdn(request):
+def behind_a_cdn(run_playbook):
     """The edge is told of a CDN, and of none in the end."""
-    inventory = request.config.getoption("ansible_inventory")
     cdn = {"provider": "custom", "ranges": ["127.9.0.0/16", "2001:db8::/32"], "direct_access": "refused"}
-
-    def run(variables):
-        words = ["ansible-playbook", "-i", inventory, CONVERGE, "-e", json.dumps(variables)]
-        subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=True)
-
-    run({"nginx_cdn": cdn})
+    assert run_playbook(nginx_cdn=cdn).returncode == 0
     yield
-    run({})
+    assert run_playbook().returncode == 0
 
 
 @pytest.mark.usefixtures("behind_a_cdn")

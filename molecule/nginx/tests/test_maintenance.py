@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[3]
-CONVERGE = PROJECT / "molecule" / "nginx" / "converge.yml"
 SOCKET = "/var/lib/slipway/nginx/admin.sock"
 STATES = "/var/lib/slipway/maintenance"
 STATUS = "https://window.test/status/maintenance"
@@ -631,32 +630,23 @@ def test_an_unknown_application_is_refused_with_those_there_are(module):
 # Runs of the role ------------------------------------------------------------------------------------------------
 
 
-def run_role(request, host, **variables):
-    """Run the role as the scenario does, with other variables."""
-    inventory = request.config.getoption("ansible_inventory")
-    words = ["ansible-playbook", "-i", inventory, "-l", host.backend.get_hostname(), CONVERGE]
-    words += ["-e", json.dumps(variables)]
-    return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=600)
-
-
-@pytest.mark.runs_a_role
-def test_the_role_leaves_states_as_they_are(host, request):
+def test_the_role_leaves_states_as_they_are(host, converge):
     switch(host, "on")
-    assert run_role(request, host).returncode == 0
+    assert converge().returncode == 0
     assert answer(host, "https://window.test/whoami")[0] == 503
 
 
 @pytest.fixture(scope="class")
-def own_page_behind_a_cdn(request, host, tmp_path_factory):
+def own_page_behind_a_cdn(run_playbook, host, tmp_path_factory):
     own = tmp_path_factory.mktemp("page") / "own.html"
     own.write_text(
         "<h1>{{ Wartung }}</h1>\n<i>@message@ @unknown@ a@b.example @ends_text@ {% raw</i>\n", encoding="utf-8"
     )
     cdn = {"provider": "custom", "ranges": ["127.7.0.0/16"], "header": "X-Forwarded-For"}
     other = {"nginx_maintenance_page": str(own), "nginx_maintenance_retry_after_seconds": 17, "nginx_cdn": cdn}
-    assert run_role(request, host, **other).returncode == 0
+    assert run_playbook(**other).returncode == 0
     yield
-    assert run_role(request, host).returncode == 0
+    assert run_playbook().returncode == 0
 
 
 @pytest.mark.usefixtures("own_page_behind_a_cdn")
@@ -689,10 +679,9 @@ class TestWithAPageOfOnesOwnBehindACdn:
         assert statuses(host, on, asking("127.7.0.1", words=["-H", "X-Forwarded-For: 198.51.100.9"])) == [503]
 
 
-@pytest.mark.runs_a_role
-def test_a_page_that_is_not_there_is_refused_and_nothing_is_touched(host, request):
+def test_a_page_that_is_not_there_is_refused_and_nothing_is_touched(host, converge):
     before = host.check_output("sha256sum /etc/nginx/slipway/maintenance.html; cat /run/nginx.pid")
-    refused = run_role(request, host, nginx_maintenance_page="/nowhere/page.html")
+    refused = converge(nginx_maintenance_page="/nowhere/page.html")
     assert refused.returncode != 0
     assert "/nowhere/page.html" in refused.stdout + refused.stderr
     assert host.check_output("sha256sum /etc/nginx/slipway/maintenance.html; cat /run/nginx.pid") == before

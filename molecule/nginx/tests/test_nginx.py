@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import time
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.support.edge import CURL, answer, await_value, curl, meanwhile_all
+from tests.support.playbook import message
 
-PROJECT = Path(__file__).parents[3]
-CONVERGE = PROJECT / "molecule" / "nginx" / "converge.yml"
 PORTS = ("3911", "3912", "3913")
 SOCKET = "/var/lib/slipway/nginx/admin.sock"
 STATES = "/var/lib/slipway/pool"
@@ -420,23 +417,6 @@ def test_nginx_runs_the_files_as_they_are(host):
 
 
 # Runs of the role ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def converge(request):
-    """Run the role as the scenario does, with other variables."""
-
-    def run(*arguments, **variables):
-        inventory = request.config.getoption("ansible_inventory")
-        words = ["ansible-playbook", "-i", inventory, CONVERGE, "-e", json.dumps(variables), *arguments]
-        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-    return run
-
-
-def message(done):
-    """All that a run printed, however it was wrapped."""
-    return " ".join((done.stdout + done.stderr).split())
 
 
 def processes(host):

@@ -8,7 +8,6 @@ import json
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -16,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-PROJECT = Path(__file__).parents[3]
-CONVERGE = PROJECT / "molecule" / "nginx" / "converge.yml"
+from tests.support.playbook import message
+
 SOCKET = "/var/lib/slipway/nginx/admin.sock"
 FILES = "/etc/ssl/slipway-test"
 CERTIFICATE, KEY = f"{FILES}/site.crt", f"{FILES}/site.key"
@@ -87,32 +86,16 @@ def write(host, **files):
         host.check_output(f"mkdir -p {FILES} && echo {base64.b64encode(content).decode()} | base64 -d > {path}")
 
 
-@pytest.fixture
-def converge(request):
-    """Run the role as the scenario does, with other variables."""
-
-    def run(**variables):
-        return converged(request, **variables)
-
-    return run
-
-
-def converged(request, **variables):
-    inventory = request.config.getoption("ansible_inventory")
-    words = ["ansible-playbook", "-i", inventory, CONVERGE, "-e", json.dumps(variables)]
-    return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-
 @pytest.fixture(scope="module")
-def authority(host, request):
+def authority(host, run_playbook):
     """An edge with a certificate of this authority."""
     made = Authority()
     certificate, key = made.pair()
     write(host, site_crt=certificate, site_key=key, ca_crt=made.pem())
-    done = converged(request, **CERTIFICATES)
+    done = run_playbook(**CERTIFICATES)
     assert done.returncode == 0, done.stdout
     yield made
-    assert converged(request).returncode == 0
+    assert run_playbook().returncode == 0
     host.check_output(f"rm -r {FILES}")
 
 
@@ -142,11 +125,6 @@ def post(host, body):
     )
     host.check_output("rm /run/slipway-test-body")
     return done[-3:], done[:-3]
-
-
-def message(done):
-    """All that a run printed, however it was wrapped."""
-    return " ".join((done.stdout + done.stderr).split())
 
 
 # What scanners say -----------------------------------------------------------------------------------------------

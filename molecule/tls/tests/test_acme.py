@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[3]
-PLAYBOOK = PROJECT / "molecule" / "tls" / "acme.yml"
+from tests.support.playbook import message
+
+PLAYBOOK = "acme.yml"
 DIRECTORY = "/etc/slipway/tls"
 SOCKET = "/var/lib/slipway/nginx/admin.sock"
 CURL = "curl -sk --max-time 20 --resolve '*:443:127.0.0.1' --resolve '*:80:127.0.0.1'"
@@ -49,22 +48,6 @@ PEBBLE = {
 }
 
 
-@pytest.fixture
-def converge(request):
-    """Run the playbook with other variables."""
-
-    def run(*arguments, **variables):
-        return converged(request, *arguments, **variables)
-
-    return run
-
-
-def converged(request, *arguments, **variables):
-    words = ["ansible-playbook", "-i", request.config.getoption("ansible_inventory"), PLAYBOOK, *arguments]
-    words += ["-e", json.dumps(variables)]
-    return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-
 @pytest.fixture(scope="module")
 def forgotten(host):
     """Certbot knows nothing of an earlier run, and nothing stays when the tests are done."""
@@ -85,9 +68,9 @@ def forgotten(host):
 
 
 @pytest.fixture(scope="module")
-def edge(host, request, forgotten):
+def edge(host, run_playbook, forgotten):
     """An edge that serves what it was lent, and an authority that reaches it."""
-    first = converged(request, acme=False)
+    first = run_playbook(acme=False)
     assert first.returncode == 0, first.stdout
     host.check_output(BRING_PEBBLE)
     config = shlex.quote(json.dumps(PEBBLE))
@@ -111,9 +94,9 @@ def start_pebble(host):
 
 
 @pytest.fixture(scope="module")
-def issued(host, request, edge):
+def issued(host, run_playbook, edge):
     """The first certificates."""
-    done = converged(request)
+    done = run_playbook()
     assert done.returncode == 0, done.stdout
     return edge
 
@@ -126,11 +109,6 @@ def serial(host, name):
 
 def workers(host):
     return host.check_output("pgrep -P $(cat /run/nginx.pid)").split()
-
-
-def message(done):
-    """All that a run printed, however it was wrapped."""
-    return " ".join((done.stdout + done.stderr).split())
 
 
 def installed(host):
@@ -167,9 +145,9 @@ def test_until_there_is_one_the_hosts_own_is_lent_and_the_edge_answers(host, edg
     assert host.check_output(f"{CURL} -o /dev/null -w '%{{http_code}}' https://shop.test/whoami") == "200"
 
 
-def test_the_first_certificates_are_served_at_once_without_a_reload(host, request, edge):
+def test_the_first_certificates_are_served_at_once_without_a_reload(host, converge, edge):
     before = workers(host)
-    done = converged(request)
+    done = converge()
     assert done.returncode == 0, done.stdout
     assert workers(host) == before
     host.check_output("curl -sk https://localhost:15000/roots/0 > /run/slipway-pebble/root.pem")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-PROJECT = Path(__file__).parents[3]
-CONVERGE = PROJECT / "molecule" / "tls" / "converge.yml"
+from tests.support.playbook import message
+
 DIRECTORY = "/etc/slipway/tls"
-
-
-@pytest.fixture
-def converge(request, tmp_path):
-    """Run the role as the scenario does, with other variables."""
-
-    def run(*arguments, **variables):
-        words = ["ansible-playbook", "-i", request.config.getoption("ansible_inventory"), CONVERGE, *arguments]
-        for name, value in variables.items():
-            (tmp_path / f"{name}.yml").write_text(f"{name}: {value!r}\n")
-            words += ["-e", f"@{tmp_path}/{name}.yml"]
-        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-
-    return run
 
 
 @pytest.fixture
@@ -117,11 +102,6 @@ def test_a_certificate_near_its_end_is_renewed(host, kept, converge):
     before = host.file(f"{DIRECTORY}/host.crt").sha256sum
     assert converge(tls_renew_before_days=400).returncode == 0
     assert host.file(f"{DIRECTORY}/host.crt").sha256sum != before
-
-
-def message(done):
-    """All that a run printed, however it was wrapped."""
-    return " ".join((done.stdout + done.stderr).split())
 
 
 def pem(key):
