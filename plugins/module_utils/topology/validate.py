@@ -35,6 +35,9 @@ DERIVED = {
     "redis_password": "slipway_redis_password",
     "redis_cluster_nodes": "the group redis",
     "redis_cluster_coordinator": "the group redis",
+    "keepalived_address": "slipway_edge_address",
+    "keepalived_own_address": "slipway_address",
+    "keepalived_peers": "the group edge",
 }
 """Role variables that follow from a public one, and which."""
 
