@@ -18,6 +18,12 @@ from tests.support.playbook import message
 DIRECTORY = "/etc/slipway/tls"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_converged(run_playbook):
+    """The tests of ACME, on the same host, have certificates of their own."""
+    assert run_playbook().returncode == 0
+
+
 @pytest.fixture
 def kept(host):
     """What is in the directory is there again afterwards."""
