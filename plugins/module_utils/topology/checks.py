@@ -25,22 +25,16 @@ def health_checks(topology: Topology, host: Host, ca_file: str) -> list[Check]:
 
 
 def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
-    found: list[Check] = [
-        {"type": "systemd", "name": "nginx", "unit": "nginx.service"},
-        {
-            "type": "tls",
-            "name": "certificate",
-            "host": host.address,
-            "port": host.https_port,
-            "server_name": next((_name(app, host) for app in topology.applications if app.is_served), host.address),
-            "ca_file": ca_file,
-        },
-    ]
-    for app in topology.applications:
-        if not app.is_served:
-            continue
+    served = [app for app in topology.applications if app.is_served]
+    found: list[Check] = [{"type": "systemd", "name": "nginx", "unit": "nginx.service"}]
+    own = [app for app in served if app.certificate_mode == "own"]
+    found.append(_certificate("certificate", host, _name(own[0], host) if own else host.address, {"ca_file": ca_file}))
+    for app in served:
         name = bracketed(_name(app, host))
-        through: Check = {"connect_to": f"{bracketed(host.address)}:{host.https_port}", "ca_file": ca_file}
+        trust = _trust(app, ca_file)
+        if not trust:
+            found.append(_certificate(f"certificate of {app.name}", host, _name(app, host), trust))
+        through: Check = {"connect_to": f"{bracketed(host.address)}:{host.https_port}", **trust}
         found.append(
             {
                 "type": "http",
@@ -59,6 +53,22 @@ def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
             for path in _websocket_paths(app)
         ]
     return found
+
+
+def _certificate(name: str, host: Host, server_name: str, trust: Check) -> Check:
+    return {
+        "type": "tls",
+        "name": name,
+        "host": host.address,
+        "port": host.https_port,
+        "server_name": server_name,
+        **trust,
+    }
+
+
+def _trust(app: Application, ca_file: str) -> Check:
+    """Whom a check trusts: for a public certificate, whom the host's system does."""
+    return {"ca_file": ca_file} if app.certificate_mode == "own" else {}
 
 
 def _name(app: Application, host: Host) -> str:

@@ -197,3 +197,17 @@ def test_an_application_may_have_a_certificate_of_its_own(certificate):
     assert view["edge"]["acme_peers"] == (["10.0.0.2"] if certificate == "acme" else [])
     assert "shop.example.org" not in view["tls_names"]
     assert host_view(topology, "app1")["certificates"] == []
+
+
+def test_checks_trust_the_own_authority_for_its_certificates_alone():
+    apps = {"shop": SHOP, "blog": {**SHOP, "port": 4000, "server_names": ["blog.example.org"], "certificate": "acme"}}
+    checks = host_view(build(inventory(apps)), "edge1")["health_checks"]
+    trusting = {check["name"]: "ca_file" in check for check in checks if check["type"] in ("tls", "http", "websocket")}
+    assert trusting == {
+        "certificate": True,
+        "shop through the edge": True,
+        "shop /ws through the edge": True,
+        "certificate of blog": False,
+        "blog through the edge": False,
+        "blog /ws through the edge": False,
+    }
