@@ -3,7 +3,6 @@
 
 # System calls by their names, with the flags that matter here, which pathlib does not offer.
 # ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH112, PTH114, PTH118, PTH120
-# ruff: noqa: PTH208
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ from .assets import (
     render_record,
 )
 from .release import RECORD_NAME, Clean, ReleaseError, check_member
-from .release_host import ARCHIVE_ERRORS, DEBRIS, RELEASES, opened_archive
+from .release_host import ARCHIVE_ERRORS, DEBRIS, RELEASES, names_in, opened_archive
 
 __all__ = ["apply", "archive_files", "locked", "opened_archive", "read"]
 
@@ -55,7 +54,7 @@ def read(root: str) -> Store:
     kept: list[Kept] = []
     foreign: list[str] = []
     debris: list[str] = []
-    for name in _names(folder):
+    for name in names_in(folder):
         path = os.path.join(folder, name)
         if DEBRIS.match(name):
             debris.append(path)
@@ -64,18 +63,9 @@ def read(root: str) -> Store:
             kept.append(replace(record, files=files))
         else:
             foreign.append(name)
-    debris += [os.path.join(root, name) for name in _names(root) if DEBRIS.match(name)]
-    _names(os.path.join(root, FILES))
+    debris += [os.path.join(root, name) for name in names_in(root) if DEBRIS.match(name)]
+    names_in(os.path.join(root, FILES))
     return Store(tuple(kept), dict(_walk(os.path.join(root, FILES))), tuple(debris), tuple(foreign))
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return []
-    except NotADirectoryError as error:
-        raise ReleaseError(f"{folder} is not a directory; move it away first") from error
 
 
 def _record(path: str) -> Kept | None:

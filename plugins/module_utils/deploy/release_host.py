@@ -55,7 +55,7 @@ def read(root: str) -> State:
     stored: list[Stored] = []
     foreign: list[str] = []
     debris: list[str] = []
-    for name in _names(folder):
+    for name in names_in(folder):
         path = os.path.join(folder, name)
         if DEBRIS.match(name):
             debris.append(path)
@@ -63,7 +63,7 @@ def read(root: str) -> State:
             stored.append(record)
         else:
             foreign.append(name)
-    debris += [os.path.join(root, name) for name in _names(root) if DEBRIS.match(name)]
+    debris += [os.path.join(root, name) for name in names_in(root) if DEBRIS.match(name)]
     state = State(tuple(stored), debris=tuple(debris), foreign=tuple(foreign))
     current = _current(root)
     previous = _previous(root)
@@ -75,7 +75,12 @@ def read(root: str) -> State:
     return State(state.stored, current, previous if known else None, state.debris, state.foreign)
 
 
-def _names(folder: str) -> list[str]:
+def names_in(folder: str) -> list[str]:
+    """Return what is in a directory, sorted; nothing when it is not there.
+
+    Raises:
+        ReleaseError: when it is something else than a directory.
+    """
     try:
         return sorted(os.listdir(folder))
     except FileNotFoundError:

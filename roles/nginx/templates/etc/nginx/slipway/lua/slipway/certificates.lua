@@ -6,6 +6,7 @@
 
 local cjson = require "cjson.safe"
 local ffi = require "ffi"
+local files = require "slipway.files"
 local ssl = require "ngx.ssl"
 
 ffi.cdef [[
@@ -22,16 +23,6 @@ local M = {}
 local settings
 -- Certificates that this worker parsed, by name.
 local parsed = {}
-
-local function read_file(path)
-    local file, problem = io.open(path, "r")
-    if not file then
-        return nil, problem
-    end
-    local text = file:read("*a")
-    file:close()
-    return text or nil, path .. ": cannot be read"
-end
 
 local function parse(pair)
     local chain, key, problem
@@ -65,9 +56,9 @@ function M.init(options)
     settings = options
     for name, key_path in pairs(options.certificates) do
         local pair, usable, problem = {}, nil, nil
-        pair.certificate, problem = read_file(name)
+        pair.certificate, problem = files.read(name)
         if pair.certificate then
-            pair.key, problem = read_file(key_path)
+            pair.key, problem = files.read(key_path)
         end
         if pair.key then
             usable, problem = parse(pair)
@@ -77,7 +68,7 @@ function M.init(options)
         end
         if not usable then
             -- nginx judges the same files next, and refuses to start or reload with them.
-            ngx.log(ngx.ERR, "certificate ", name, ": ", problem)
+            ngx.log(ngx.ERR, "certificate ", name, ": ", problem or "it or its key is missing")
         end
     end
 end
@@ -105,7 +96,7 @@ end
 function M.stale()
     local stale = {}
     for name in pairs(settings.certificates) do
-        local text = read_file(name)
+        local text = files.read(name)
         if text and ngx.md5(text) ~= shared:get("digest|" .. name) then
             stale[#stale + 1] = name
         end

@@ -4,7 +4,7 @@
 -- Each worker adds to it atomically, so exactly as many requests pass as it allows. Buckets and connections are
 -- nginx's own limits and have refused what they refuse before these are asked.
 
-local cjson = require "cjson.safe"
+local files = require "slipway.files"
 local users = require "slipway.users"
 
 local counts = ngx.shared.slipway_windows
@@ -19,15 +19,10 @@ local applications
 
 -- init_by_lua: settings is the path of the file that says what each application's windows are and who its users.
 function M.init(settings)
-    local file, problem = io.open(settings, "r")
-    if not file then
-        error(problem)
-    end
-    local text = file:read("*a")
-    file:close()
-    applications, problem = cjson.decode(text)
-    if type(applications) ~= "table" then
-        error(settings .. ": is not a JSON object" .. (problem and " (" .. problem .. ")" or ""))
+    local problem
+    applications, problem = files.read_json(settings)
+    if not applications then
+        error(problem or settings .. ": is missing")
     end
     for name, application in pairs(applications) do
         for limit_name, limit in pairs(application.windows) do
