@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from contextlib import contextmanager
 
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.admin import Admin, AdminError, NotRunning
+
+
+def one_request(connection):
+    """Read up to the request's end: http.client sends the body apart from the head, so one read may see only that."""
+    with connection.makefile("rb") as stream:
+        head = b"".join(iter(stream.readline, b"\r\n"))
+        length = re.search(rb"(?im)^content-length: *(\d+)", head)
+        return (head + (stream.read(int(length[1])) if length else b"")).decode()
 
 
 @contextmanager
@@ -22,7 +31,7 @@ def answering(path, answer):
 
     def serve():
         connection, _ = listener.accept()
-        asked.append(connection.recv(65536).decode())
+        asked.append(one_request(connection))
         if answer is None:
             done.wait(10)
         else:
