@@ -4,7 +4,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { performance, monitorEventLoopDelay } = require('node:perf_hooks');
 const { Database } = require('./database');
-const { faultRoutes } = require('./faults');
+const { withFaults } = require('./faults');
 const { formatMemory, formatUptime } = require('./format');
 const { BadRequest, cookie, createServer } = require('./http');
 const { Metrics } = require('./metrics');
@@ -46,7 +46,7 @@ class App {
       config,
       log,
       metrics: this.metrics,
-      routes: { ...this.routes(), ...(config.faults ? faultRoutes(log) : {}) },
+      routes: config.faults ? withFaults(this.routes(), log) : this.routes(),
       isDraining: () => this.draining,
     });
     this.server.on('upgrade', (request, socket, head) => {

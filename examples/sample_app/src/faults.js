@@ -1,6 +1,13 @@
 'use strict';
 
 const CHUNK_BYTES = 16 * 1048576;
+const LONGEST_MS = 60000;
+const HEALTH_PATHS = ['GET /readyz', 'GET /api/health', 'GET /api/health/websocket'];
+
+const pause = (ms) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, Math.min(Number(ms) || 0, LONGEST_MS));
+  });
 
 /** Ways to break one instance on purpose; routed only where SAMPLE_FAULTS=1. */
 function faultRoutes(log) {
@@ -13,11 +20,9 @@ function faultRoutes(log) {
       return { status: 202, json: { fault: 'hog' } };
     },
     'GET /fault/slow': async ({ query }) => {
-      const ms = Math.min(Number(query.get('ms')) || 1000, 60000);
-      await new Promise((resolve) => {
-        setTimeout(resolve, ms);
-      });
-      return { status: 200, json: { fault: 'slow', ms } };
+      const ms = query.get('ms') || 1000;
+      await pause(ms);
+      return { status: 200, json: { fault: 'slow', ms: Number(ms) } };
     },
     'GET /fault/error': async () => {
       throw new Error('fault: an error on purpose');
@@ -30,4 +35,24 @@ function faultRoutes(log) {
   };
 }
 
-module.exports = { faultRoutes };
+/** The program's routes, and with them a switch that makes its health paths slow, failing, or answer other values. */
+function withFaults(routes, log) {
+  let spoiled = {};
+  const spoil = (route) => async (request) => {
+    await pause(spoiled.delay_ms);
+    const answer = await route(request);
+    return { ...answer, status: spoiled.status || answer.status, json: { ...answer.json, ...spoiled.json } };
+  };
+  return {
+    ...routes,
+    ...Object.fromEntries(HEALTH_PATHS.map((path) => [path, spoil(routes[path])])),
+    ...faultRoutes(log),
+    'POST /fault/health': async ({ json }) => {
+      log.warning('fault: health answers changed', { spoiled: json });
+      spoiled = json;
+      return { status: 200, json: { fault: 'health', ...json } };
+    },
+  };
+}
+
+module.exports = { withFaults };

@@ -103,6 +103,21 @@ test('a stop finishes what is in flight and says goodbye to websockets', async (
   agent.destroy();
 });
 
+test('health answers change where faults are allowed, and change back', async () => {
+  const spoilt = new App(load({ PORT: '0', SHUTDOWN_GRACE: '0', SAMPLE_FAULTS: '1' }), silent);
+  const url = `http://127.0.0.1:${await spoilt.start()}`;
+  const change = (json) => fetch(`${url}/fault/health`, { method: 'POST', body: JSON.stringify(json) });
+  await change({ delay_ms: 100, status: 500, json: { memoryUsage: '990MB' } });
+  const begun = Date.now();
+  const answer = await fetch(`${url}/api/health/websocket`);
+  assert.ok(Date.now() - begun >= 99);
+  assert.equal(answer.status, 500);
+  assert.equal((await answer.json()).memoryUsage, '990MB');
+  await change({});
+  assert.equal((await fetch(`${url}/api/health/websocket`)).status, 200);
+  await spoilt.stop();
+});
+
 test('configuration: forms are checked by name', () => {
   assert.throws(() => load({ PORT: '80x' }), ConfigError);
   assert.throws(() => load({ REDIS_NODES: 'nowhere' }), /REDIS_NODES/);
