@@ -222,6 +222,11 @@ results:
       type: int
       returned: always
       sample: 1
+    warn_ms:
+      description: Milliseconds from which its answer is slow; 0 where that is not judged.
+      type: float
+      returned: always
+      sample: 1000
 msg:
   description: The verdict, and each problem with its next step, in one message.
   returned: always

@@ -66,6 +66,8 @@ class Result:
     outcome: Outcome
     duration_ms: int
     attempts: int
+    warn_ms: float = 0
+    """Milliseconds from which its answer is slow; 0 where that is not judged."""
 
     @property
     def status(self) -> Status:
@@ -87,6 +89,7 @@ class Result:
             "measures": dict(self.outcome.measures),
             "duration_ms": self.duration_ms,
             "attempts": self.attempts,
+            "warn_ms": self.warn_ms,
         }
 
 
