@@ -29,8 +29,8 @@ options:
       - C(systemd) looks at a C(unit), or without one at the units that have failed.
       - C(release) looks at the release below C(root) that is current, and at the one that C(unit) runs.
       - C(host) looks at the target's disks, memory and load.
-      - All types take C(name), C(timeout_seconds) (5), C(retries), C(delay_seconds), C(successes), C(weight), C(part)
-        and C(application). The options of each type and their defaults are listed in
+      - All types take C(name), C(timeout_seconds) (5), C(retries), C(delay_seconds), C(successes), C(weight), C(part),
+        C(application) and C(proves). The options of each type and their defaults are listed in
         U(https://github.com/slipway/stack/blob/main/docs/health.md).
     type: list
     elements: dict
@@ -172,6 +172,17 @@ results:
       type: str
       returned: always
       sample: shop
+    application:
+      description: The application that it belongs to, or an empty text.
+      type: str
+      returned: always
+      sample: shop
+    proves:
+      description: What it is proof of in an audit.
+      type: list
+      elements: str
+      returned: always
+      sample: [edge]
     target:
       description: What was looked at, without secrets.
       type: str

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,6 +36,7 @@ class Check:
     weight: float | None = option("number", minimum=0, maximum=100, about="What it counts in the score.")
     part: str = option("str", "", about="The part of the stack that it looks at; its type by default.")
     application: str = option("str", "", about="The application that it belongs to; for reports only.")
+    proves: Sequence[str] = option("strings", (), about="What it is proof of in an audit, such as backup or S3-9.")
 
     def problems(self) -> list[str]:
         """What is wrong with the options taken together."""

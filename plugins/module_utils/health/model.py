@@ -66,6 +66,8 @@ class Result:
     outcome: Outcome
     duration_ms: int
     attempts: int
+    application: str = ""
+    proves: tuple[str, ...] = ()
     warn_ms: float = 0
     """Milliseconds from which its answer is slow; 0 where that is not judged."""
 
@@ -79,6 +81,8 @@ class Result:
             "name": self.name,
             "type": self.type,
             "part": self.part,
+            "application": self.application,
+            "proves": list(self.proves),
             "target": self.target,
             "weight": self.weight,
             "status": self.status.value,

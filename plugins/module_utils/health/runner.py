@@ -104,6 +104,8 @@ def _result(check: Check, outcome: Outcome, seconds: float, attempts: int) -> Re
         outcome=outcome,
         duration_ms=round(seconds * 1000),
         attempts=attempts,
+        application=check.application,
+        proves=tuple(check.proves),
         warn_ms=getattr(check, "warn_ms", 0),
     )
 
