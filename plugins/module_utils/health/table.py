@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .check import Check, option_names
+from .checks.firewall import FirewallCheck
 from .checks.host import HostCheck
 from .checks.http import HttpCheck
+from .checks.limits import LimitsCheck
 from .checks.postgresql import PostgresqlCheck
 from .checks.redis import RedisCheck
 from .checks.release import ReleaseCheck
@@ -28,6 +30,8 @@ CHECK_TYPES: Mapping[str, type[Check]] = {
         SystemdCheck,
         ReleaseCheck,
         HostCheck,
+        FirewallCheck,
+        LimitsCheck,
     )
 }
 

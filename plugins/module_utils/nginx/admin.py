@@ -51,6 +51,15 @@ class Admin:
         """
         return self.request("GET", "/pools")
 
+    def limits(self) -> dict[str, Any]:
+        """Return what ``GET /limits`` says: by application, the limits and connections that nginx runs with.
+
+        Raises:
+            NotRunning: when nobody listens at the socket.
+            AdminError: when the answer is none, or not one.
+        """
+        return self.request("GET", "/limits")
+
     def sync(self) -> dict[str, Any]:
         """Let nginx read the state files again, for all its workers at once; return what ``pools`` says then.
 

@@ -299,8 +299,9 @@ def complete(
     (names, for ``limits.lua``) and ``follows_answers`` (whether Lua must look at the headers of an answer). Names of
     built-in limits that were removed are passed over. Besides: ``zones`` (of ``limit_req_zone``, with the map for
     the key where users or addresses differ), ``bucket_waits`` (seconds until the buckets of a location surely let a
-    request through), ``windows`` (settings of ``limits.lua``) and ``users`` (complete, or None). ``key`` is the text
-    of its token key, of which only some digits of a digest are told, so that nginx notices a change.
+    request through), ``buckets`` (for the admin socket to tell), ``windows`` (settings of ``limits.lua``) and ``users``
+    (complete, or None). ``key`` is the text of its token key, of which only some digits of a digest are told, so that
+    nginx notices a change.
     """
     known = merged(limits, application.get("limits"))
     users = _completed_users(application.get("users"), known, key)
@@ -335,7 +336,8 @@ def complete(
             for zone in _zones(application["name"], name, limit)
         ],
         "bucket_waits": list(waits.values()),
-        "windows": {name: _window(limit) for name, limit in used.items() if limit["kind"] == "window"},
+        "buckets": {name: _told(limit) for name, limit in used.items() if limit["kind"] == "bucket"},
+        "windows": {name: _told(limit) for name, limit in used.items() if limit["kind"] == "window"},
         "users": users,
     }
 
@@ -355,7 +357,7 @@ def _completed_users(users: Any, known: Mapping[str, Mapping[str, Any]], key: st
     return found
 
 
-def _window(limit: Mapping[str, Any]) -> dict[str, Any]:
+def _told(limit: Mapping[str, Any]) -> dict[str, Any]:
     return {
         option: limit[option]
         for option in ("requests", "seconds", "by", "tiers", "regions", "dry_run")

@@ -56,7 +56,7 @@ class HttpCheck(Check):
     status: Sequence[int] = option("integers", (200,), about="Status codes that are fine.")
     contains: str = option("str", "", about="Text that the answer has to hold.")
     response_headers: Mapping[str, Any] = option(
-        "mapping", {}, about="Regular expressions that headers of the answer have to match."
+        "mapping", {}, about="Regular expressions that headers of the answer have to match; null: it must not be there."
     )
     json: Mapping[str, Any] = option("mapping", {}, about="Assertions on the answer, C({path: {operator: value}}).")
     ca_file: str = option("str", "", about="PEM file of the authorities to trust; the system's by default.")
@@ -76,7 +76,7 @@ class HttpCheck(Check):
             problems.append("status is empty: no answer could pass")
         for name, pattern in self.response_headers.items():
             try:
-                re.compile(str(pattern))
+                re.compile("" if pattern is None else str(pattern))
             except re.error as error:
                 problems.append(f"response_headers: {name} has no regular expression ({error})")
         if self.crit_ms and self.warn_ms > self.crit_ms:
@@ -105,8 +105,10 @@ class HttpCheck(Check):
                 findings.append(Finding(Status.CRITICAL, f'the body does not hold "{self.contains}"', _LOG_STEP))
         for name, pattern in self.response_headers.items():
             value = answer.headers.get(name.lower())
-            wanted.append(f"header {name} matching {pattern}")
-            if value is None or not re.search(str(pattern), value):
+            wanted.append(f"no header {name}" if pattern is None else f"header {name} matching {pattern}")
+            if pattern is None and value is None:
+                continue
+            if pattern is None or value is None or not re.search(str(pattern), value):
                 shown = "is not there" if value is None else f'is "{value}"'
                 findings.append(Finding(Status.CRITICAL, f"header {name} {shown}", _LOG_STEP))
         assertions = parse_assertions(self.json)[0]

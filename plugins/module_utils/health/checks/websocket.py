@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..check import Check
-from ..model import Outcome, Unreachable, judged, level
+from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..net import broken_off
 from ..options import option
 from ..secrets import mask_url
@@ -29,6 +29,7 @@ from ..web import (
 
 SCHEMES = ("ws", "wss")
 MAX_FRAME_BYTES = 1 << 20
+_REFUSALS = (401, 403)
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -106,6 +107,7 @@ class WebsocketCheck(Check):
 
     url: str = option("str", required=True, about="ws:// or wss:// address.")
     headers: Mapping[str, Any] = option("mapping", {}, about="Headers of the handshake, Origin and Cookie among them.")
+    refused: bool = option("bool", False, about="true: the handshake has to be refused, with 401 or 403.")
     ping: bool = option("bool", True, about="Whether a ping has to be answered.")
     send: str = option("str", "", about="A text message to send.")
     expect: str = option("str", "", about="Text that an answer has to hold; O(send) itself by default.")
@@ -120,6 +122,8 @@ class WebsocketCheck(Check):
         problems = address_problems(self.url, SCHEMES, self.connect_to) + header_problems(self.headers)
         if self.crit_ms and self.warn_ms > self.crit_ms:
             problems.append(f"warn_ms ({self.warn_ms:g}) is above crit_ms ({self.crit_ms:g})")
+        if self.refused and (self.send or self.expect):
+            problems.append("send and expect go without refused: a refused handshake carries no message")
         return problems
 
     def target(self) -> str:
@@ -134,7 +138,9 @@ class WebsocketCheck(Check):
         with connection:
             try:
                 stream = _Stream(connection, deadline)
-                self._shake_hands(connection, stream, request_headers(address, self.headers), address.path)
+                status = self._shake_hands(connection, stream, request_headers(address, self.headers), address.path)
+                if self.refused:
+                    return self.judge_refusal(status)
                 done.append("handshake")
                 if self.send:
                     self._send(connection, _TEXT, self.send.encode())
@@ -171,7 +177,20 @@ class WebsocketCheck(Check):
             measures={"answer_ms": round(took, 1)},
         )
 
-    def _shake_hands(self, connection: socket.socket, stream: _Stream, headers: dict[str, str], path: str) -> None:
+    def judge_refusal(self, status: int) -> Outcome:
+        """A handshake that has to be refused: another error, such as 502, says nothing of who may come in."""
+        seen = f"the handshake was {'accepted' if status == 101 else f'answered with status {status}'}"
+        step = (
+            "let the program, or the edge (websocket_origins), refuse whom it does not know"
+            if status == 101
+            else "look whether the program answers, and whether the path is the right one"
+        )
+        findings = [] if status in _REFUSALS else [Finding(Status.CRITICAL, seen, step)]
+        wanted = f"a refusal with {' or '.join(map(str, _REFUSALS))}"
+        return judged(findings, seen=seen, wanted=wanted, fine=f"refused with status {status}")
+
+    def _shake_hands(self, connection: socket.socket, stream: _Stream, headers: dict[str, str], path: str) -> int:
+        """Ask for a websocket; the status of the answer, which is 101 unless it has to be refused."""
         key = base64.b64encode(os.urandom(16)).decode()
         headers = {
             **headers,
@@ -186,6 +205,8 @@ class WebsocketCheck(Check):
         words = first.split(" ", 2)
         if len(words) < 2 or not words[0].startswith("HTTP/"):
             raise Unreachable("the answer to the handshake is no HTTP", "look whether the port is the right one")
+        if self.refused:
+            return int(words[1]) if words[1].isdigit() else 0
         if words[1] != "101":
             raise Unreachable(
                 f"the handshake was answered with status {words[1]}, wanted 101",
@@ -199,6 +220,7 @@ class WebsocketCheck(Check):
                 "the handshake was answered without the right Sec-WebSocket-Accept",
                 "look whether something between answers from a cache",
             )
+        return 101
 
     def _send(self, connection: socket.socket, opcode: int, payload: bytes) -> None:
         connection.sendall(frame(opcode, payload, os.urandom(4)))

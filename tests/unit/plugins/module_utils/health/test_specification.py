@@ -27,6 +27,8 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "systemd": {},
     "release": {"root": "/srv/slipway/shop"},
     "host": {},
+    "firewall": {},
+    "limits": {"application": "shop"},
 }
 
 

@@ -30,6 +30,13 @@ OK, WARNING, CRITICAL = Status.OK, Status.WARNING, Status.CRITICAL
         ({"response_headers": {"X-Release": "^v1"}}, Answer(200, {"x-release": "v12"}, "", 1), OK, ""),
         ({"response_headers": {"X-Release": "^v1"}}, Answer(200, {"x-release": "v2"}, "", 1), CRITICAL, 'is "v2"'),
         ({"response_headers": {"X-Release": "."}}, Answer(200, {}, "", 1), CRITICAL, "is not there"),
+        ({"response_headers": {"X-Powered-By": None}}, Answer(200, {}, "", 1), OK, ""),
+        (
+            {"response_headers": {"X-Powered-By": None}},
+            Answer(200, {"x-powered-by": "PHP"}, "", 1),
+            CRITICAL,
+            'is "PHP"',
+        ),
         ({"json": {"a": 1}}, Answer(200, {}, "<html>", 1), CRITICAL, "no JSON"),
         ({"json": {"memoryUsage": {"lt": "300MB"}}}, Answer(200, {}, WEBSOCKET_HEALTH, 1), OK, ""),
         ({"json": {"memoryUsage": {"lt": "0.2 GB"}}}, Answer(200, {}, WEBSOCKET_HEALTH, 1), CRITICAL, '"245MB"'),

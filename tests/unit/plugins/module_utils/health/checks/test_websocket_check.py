@@ -118,3 +118,34 @@ def test_says_what_is_wrong(
         look(check)
     assert words in caught.value.message
     assert caught.value.next_step
+
+
+def refuse(status: str) -> Callable[[socket.socket], None]:
+    def talk(connection: socket.socket) -> None:
+        while b"\r\n\r\n" not in connection.recv(4096):
+            pass
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "words"),
+    [
+        (refuse("403 Forbidden"), Status.OK, "refused with status 403"),
+        (refuse("401 Unauthorized"), Status.OK, "refused with status 401"),
+        (refuse("502 Bad Gateway"), Status.CRITICAL, "answered with status 502"),
+        (echo, Status.CRITICAL, "the handshake was accepted"),
+    ],
+)
+def test_a_handshake_that_has_to_be_refused(
+    make_check: Callable[..., Any],
+    look: Callable[..., Any],
+    serve: Callable[..., int],
+    server: Callable[[socket.socket], None],
+    status: Status,
+    words: str,
+) -> None:
+    outcome = look(make_check(type="websocket", url=f"ws://127.0.0.1:{serve(server)}/ws", refused=True))
+    assert outcome.status is status
+    assert words in outcome.message

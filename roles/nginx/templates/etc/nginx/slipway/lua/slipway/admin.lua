@@ -1,8 +1,9 @@
--- What root asks at the admin socket: how the pools are, and to read the states again.
+-- What root asks at the admin socket: how the pools and the limits are, and to read the states again.
 
 local certificates = require "slipway.certificates"
 local cjson = require "cjson.safe"
 local files = require "slipway.files"
+local limits = require "slipway.limits"
 local maintenance = require "slipway.maintenance"
 local pool = require "slipway.pool"
 
@@ -68,6 +69,10 @@ function M.pools()
         stale_files = array(stale_files()),
         workers = #living,
     })
+end
+
+function M.limits()
+    return answer(200, { applications = limits.describe() })
 end
 
 -- A file that is not understood leaves what it is about as it was; the others are taken, and the answer names it.

@@ -34,6 +34,28 @@ function M.init(settings)
     users.init(applications)
 end
 
+-- What nginx was last loaded with, whatever its files say now: limits by name, and the most connections.
+function M.describe()
+    local described = {}
+    for name, application in pairs(applications) do
+        local limits = {}
+        for _, kind in ipairs({ "buckets", "windows" }) do
+            for limit_name, limit in pairs(application[kind]) do
+                limits[limit_name] = {
+                    requests = limit.requests,
+                    seconds = limit.seconds,
+                    by = limit.by,
+                    tiers = limit.tiers,
+                    regions = limit.regions,
+                    dry_run = limit.dry_run,
+                }
+            end
+        end
+        described[name] = { connections_max = application.connections_max, limits = limits }
+    end
+    return described
+end
+
 -- One client usually has all of a /64.
 local function client()
     local address = ngx.var.binary_remote_addr
