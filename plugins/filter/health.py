@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
+from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible_collections.slipway.stack.plugins.module_utils.health.page import BadTemplate, page
 from ansible_collections.slipway.stack.plugins.module_utils.health.report import (
     junit,
     merge,
@@ -32,11 +33,34 @@ def health_secrets(
     return with_passwords(checks, database_passwords or {}, redis_password or "")
 
 
+def _apps(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> Any:
+    """The applications, which are the same for every host; none where the inventory cannot say them."""
+    for host in hosts:
+        try:
+            return hostvars[host].get("slipway_apps")
+        except AnsibleError:
+            continue
+    return None
+
+
 def health_report(
-    hostvars: Mapping[str, Any], hosts: Sequence[str], register: str = "slipway_health", at: str = ""
+    hostvars: Mapping[str, Any],
+    hosts: Sequence[str],
+    register: str = "slipway_health",
+    at: str = "",
+    previous: Any = None,
+    audit: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The report over what each host registered."""
-    return merge(list(hosts), {host: hostvars[host].get(register) for host in hosts}, at)
+    return merge(
+        list(hosts),
+        {host: hostvars[host].get(register) for host in hosts},
+        at,
+        groups={host: hostvars[host].get("group_names") or () for host in hosts},
+        apps=_apps(hostvars, hosts),
+        previous=previous,
+        audit=audit,
+    )
 
 
 def health_table(report: Any) -> str:
@@ -52,6 +76,14 @@ def health_message(report: Any) -> str:
 def health_junit(report: Any) -> str:
     """A report as JUnit XML."""
     return junit(_a_report(report))
+
+
+def health_page(report: Any, template: str) -> str:
+    """A report as one HTML page."""
+    try:
+        return page(template, _a_report(report))
+    except BadTemplate as error:
+        raise AnsibleFilterError(f"health_page: {error}") from None
 
 
 def health_fails(verdict: str, fail_on: str = "failed") -> bool:
@@ -75,5 +107,6 @@ class FilterModule:
             "health_table": health_table,
             "health_message": health_message,
             "health_junit": health_junit,
+            "health_page": health_page,
             "health_fails": health_fails,
         }

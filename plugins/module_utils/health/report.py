@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from .history import carry
 from .model import Status
 from .verdict import problem_line, summarise
 
@@ -46,6 +47,7 @@ def _not_asked(answer: Mapping[str, Any] | None) -> dict[str, Any]:
         "measures": {},
         "duration_ms": 0,
         "attempts": 0,
+        "warn_ms": 0,
     }
 
 
@@ -54,26 +56,64 @@ def _part(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"verdict": summary.verdict.value, "score": summary.score, "counts": summary.counts}
 
 
-def merge(hosts: Sequence[str], answers: Mapping[str, Mapping[str, Any] | None], at: str = "") -> dict[str, Any]:
+def merge(
+    hosts: Sequence[str],
+    answers: Mapping[str, Mapping[str, Any] | None],
+    at: str = "",
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    apps: Any = None,
+    previous: Any = None,
+    audit: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The report over all hosts, from what the module ``health_check`` returned on each.
 
-    ``at`` is when, as text. A host without results counts as failed.
+    ``at`` is when, as text. A host without results counts as failed. ``groups`` are those of each host, ``apps`` is
+    ``slipway_apps``, ``previous`` the report before, whose history goes on, and ``audit`` is put in as it is.
     """
     parts: dict[str, dict[str, Any]] = {}
     everything: list[Mapping[str, Any]] = []
-    problems = []
+    problems: list[tuple[int, float, dict[str, Any]]] = []
     for host in hosts:
         answer = answers.get(host)
         results = list((answer or {}).get("results") or []) or [_not_asked(answer)]
         everything += results
-        parts[host] = {**_part(results), "results": results}
+        own = sorted(set((groups or {}).get(host, ())) - {"all", "ungrouped"})
+        parts[host] = {**_part(results), "groups": own, "results": results}
         problems += [
-            {"host": host, **{key: result[key] for key in _SAID}}
+            (
+                -Status(result["status"]).rank,
+                -float(result["weight"]),
+                {"host": host, **{key: result[key] for key in _SAID}},
+            )
             for result in results
             if result["status"] != Status.OK.value
         ]
-    problems.sort(key=lambda problem: -Status(problem["status"]).rank)
-    return {**_part(everything), "at": at, "problems": problems, "hosts": parts}
+    problems.sort(key=lambda problem: problem[:2])
+    report = {
+        **_part(everything),
+        "at": at,
+        "problems": [problem for rank, weight, problem in problems],
+        "hosts": parts,
+        "applications": applications(apps),
+        **({"audit": audit} if audit else {}),
+    }
+    return {**report, "history": carry(previous, report)}
+
+
+def applications(apps: Any) -> list[dict[str, Any]]:
+    """What reports say of ``slipway_apps``: name, kind, group, and whether there is a database and Redis."""
+    return [
+        {
+            "name": str(name),
+            "kind": str(app.get("kind") or "http"),
+            "group": str(app.get("group") or ""),
+            "database": bool(app.get("database")),
+            "redis": bool(app.get("redis")),
+        }
+        for name, app in (apps.items() if isinstance(apps, Mapping) else ())
+        if isinstance(app, Mapping)
+    ]
 
 
 def headline(report: Mapping[str, Any]) -> str:
@@ -197,7 +237,7 @@ def with_passwords(
         if check.get("type") == "postgresql":
             names = (str(check.get("user", "")), str(check.get("application", "")))
             password = next((database_passwords[name] for name in names if name in database_passwords), None)
-        elif check.get("type") == "redis":
+        elif check.get("type") in ("redis", "redis_cluster"):
             password = redis_password
         filled.append({**({"password": password} if password else {}), **check})
     return filled
