@@ -26,11 +26,12 @@ options:
         It needs psycopg2 on the target.
       - C(redis) logs in and looks at role, memory and persistence, and with C(cluster) at slots, nodes and replicas.
         It needs redis-py on the target.
-      - C(systemd) looks at a C(unit), or without one at the units that have failed.
+      - C(systemd) looks at a C(unit), its restarts, memory and tasks, or without one at the units that have failed.
       - C(release) looks at the release below C(root) that is current, and at the one that C(unit) runs.
       - C(firewall) looks whether the role's rules are loaded, now and at boot.
       - C(limits) looks at the limits that the nginx of an edge runs with.
-      - C(host) looks at the target's disks, memory and load.
+      - C(host) looks at the target's disks, memory, load, open files, processes and clock, at kills for want of memory
+        and at a reboot that is due.
       - All types take C(name), C(timeout_seconds) (5), C(retries), C(delay_seconds), C(successes), C(weight), C(part),
         C(application) and C(proves). The options of each type and their defaults are listed in
         U(https://github.com/slipway/stack/blob/main/docs/health.md).

@@ -8,7 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,10 @@ def load_library(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Tools:
-    """``clock`` counts seconds and never goes back; ``now`` is the wall clock in seconds since 1970."""
+    """``clock`` counts seconds and never goes back; ``now`` is the wall clock in seconds since 1970.
+
+    ``arrived`` is what ``clock`` said when the module began.
+    """
 
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -66,6 +69,7 @@ class Tools:
     run: Callable[[Sequence[str], float], Completed] = run_command
     read: Callable[[str], str | None] = read_text
     load: Callable[[str], Any] = load_library
+    arrived: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
