@@ -12,6 +12,7 @@ from .checks.http import HttpCheck
 from .checks.limits import LimitsCheck
 from .checks.postgresql import PostgresqlCheck
 from .checks.redis import RedisCheck
+from .checks.redis_cluster import RedisClusterCheck
 from .checks.release import ReleaseCheck
 from .checks.systemd import SystemdCheck
 from .checks.tcp import TcpCheck
@@ -27,6 +28,7 @@ CHECK_TYPES: Mapping[str, type[Check]] = {
         TlsCheck,
         PostgresqlCheck,
         RedisCheck,
+        RedisClusterCheck,
         SystemdCheck,
         ReleaseCheck,
         HostCheck,

@@ -1,119 +1,70 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Redis server, alone or as the member of a cluster."""
+"""One Redis server: it answers, takes writes, keeps what it is given, and has room left."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..check import Check
-from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged, level
+from ..model import Finding, Outcome, Status, judged, level
 from ..net import where
 from ..options import option
+from ..redis_login import RedisLogin, load_redis, number
 from ..tools import Deadline, Tools
 from ..units import human_bytes
 
-SLOTS = 16384
+PERSISTENCE = ("aof", "rdb", "both", "any", "none")
 
-_CLUSTER_STEP = "look at redis-cli CLUSTER NODES, start what is down, then run the site playbook"
-
-
-@dataclass(frozen=True)
-class Node:
-    """A line of CLUSTER NODES; ``address`` is without port."""
-
-    identity: str
-    address: str
-    port: int
-    flags: tuple[str, ...]
-    master: str
-    connected: bool
-    slots: int
-
-    @property
-    def is_master(self) -> bool:
-        return "master" in self.flags
-
-    @property
-    def failed(self) -> bool:
-        return "fail" in self.flags
-
-    @property
-    def name(self) -> str:
-        return where(self.address, self.port)
-
-
-def parse_nodes(text: str) -> list[Node]:
-    """Read CLUSTER NODES: ``id address:port@bus[,name] flags master ping pong epoch link slots...``."""
-    nodes = []
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) < 8:
-            continue
-        address, _dummy, port = words[1].split(",")[0].split("@")[0].rpartition(":")
-        slots = 0
-        for item in words[8:]:
-            # [slot->-id] and [slot-<-id] are slots on the move; they are counted where they are assigned.
-            if item.startswith("["):
-                continue
-            first, dash, last = item.partition("-")
-            slots += int(last if dash else first) - int(first) + 1
-        nodes.append(
-            Node(
-                words[0],
-                address.strip("[]"),
-                int(port or 0),
-                tuple(words[2].split(",")),
-                "" if words[3] == "-" else words[3],
-                words[7] == "connected",
-                slots,
-            )
-        )
-    return nodes
-
-
-def parse_pairs(text: str) -> dict[str, str]:
-    """Read the ``key:value`` lines of CLUSTER INFO."""
-    return dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
+_DISK_STEP = "look at the disk's free space, vm.overcommit_memory and Redis's log"
+_RESET_STEP = "then CONFIG RESETSTAT to count anew"
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """INFO, and for a cluster CLUSTER INFO and CLUSTER NODES."""
+    """What the server says of itself.
+
+    ``info`` is INFO as redis-py reads it; ``config`` holds those settings that the user may read;
+    ``now`` is the time at which ``info`` was read, in seconds since 1970.
+    """
 
     info: Mapping[str, Any]
     took_ms: float
-    cluster: Mapping[str, str] | None = None
-    nodes: tuple[Node, ...] = ()
+    now: float = 0.0
+    config: Mapping[str, str] = field(default_factory=dict)
+    slow_commands: int | None = None
 
 
 @dataclass(frozen=True)
-class RedisCheck(Check):
-    """Logs in, pings, and reads what the server says of itself and of its cluster."""
+class RedisCheck(RedisLogin):
+    """Logs in, pings, and reads what the server says of itself."""
 
     TYPE: ClassVar[str] = "redis"
     WEIGHT: ClassVar[float] = 3
-    LIBRARIES: ClassVar[tuple[str, ...]] = ("redis",)
 
-    host: str = option("str", "127.0.0.1", about="Name or address.")
-    port: int = option("port", 6379, about="Port.")
-    username: str = option("str", "", about="ACL user; the default user by default.")
-    password: str = option("str", "", about="Its password; never shown.")
-    tls: bool = option("bool", False, about="Whether to connect with TLS; on where O(ca_file) is given.")
-    ca_file: str = option("str", "", about="PEM file of the authority that signed the server's certificate.")
     role: str = option("str", "", choices=("master", "replica"), about="The role that it has to have.")
-    cluster: bool = option("bool", False, about="Whether it is a member of a cluster that has to be whole.")
-    nodes: int = option("int", 0, minimum=0, about="How many nodes the cluster has to know; 0 for any number.")
-    replicas: int = option("int", 1, minimum=0, about="Replicas that each master needs on other hosts than its own.")
     memory_warn_percent: float = option("percent", 80, about="Warning at this share of maxmemory.")
     memory_crit_percent: float = option("percent", 95, about="Critical at this share of maxmemory.")
+    clients_warn_percent: float = option("percent", 80, about="Warning at this share of maxclients.")
+    clients_crit_percent: float = option("percent", 95, about="Critical at this share of maxclients.")
+    persistence: str = option("str", "", choices=PERSISTENCE, about="How it has to keep its data on disk.")
+    save_warn_seconds: float = option(
+        "number", 0, minimum=0, about="Warning when changes wait so long for a snapshot; 0 for none."
+    )
+    lag_warn_seconds: float = option(
+        "number", 10, minimum=0, about="Warning at this silence between master and replica."
+    )
+    lag_crit_seconds: float = option("number", 60, minimum=0, about="Critical at this silence.")
     warn_ms: float = option("number", 1000, minimum=0, about="Warning from this many milliseconds; 0 for none.")
 
     def problems(self) -> list[str]:
-        if self.memory_warn_percent > self.memory_crit_percent > 0:
-            return ["memory_warn_percent is above memory_crit_percent"]
-        return []
+        return [
+            f"{kind}_warn_{unit} is above {kind}_crit_{unit}"
+            for kind, unit in (("memory", "percent"), ("clients", "percent"), ("lag", "seconds"))
+            if getattr(self, f"{kind}_warn_{unit}") > getattr(self, f"{kind}_crit_{unit}") > 0
+        ]
 
     def target(self) -> str:
         return where(self.host, self.port)
@@ -123,8 +74,9 @@ class RedisCheck(Check):
 
     def judge(self, state: ServerState) -> Outcome:
         """Hold the server's state against what is wanted of it."""
-        role = "master" if state.info.get("role") == "master" else "replica"
-        seen = [role, f"Redis {state.info.get('redis_version', '?')}", f"{state.took_ms:.0f} ms"]
+        info = state.info
+        role = "master" if info.get("role") == "master" else "replica"
+        seen = [role, f"Redis {info.get('redis_version', '?')}", f"{state.took_ms:.0f} ms"]
         wanted = [f"a {self.role}" if self.role else "an answer"]
         if self.warn_ms:
             wanted.append(f"in less than {self.warn_ms:g} ms")
@@ -141,40 +93,30 @@ class RedisCheck(Check):
             findings.append(
                 Finding(Status.CRITICAL, f"the server is a {role}", "look where the master is, or correct the address")
             )
-        findings += self._memory(state.info, seen)
-        findings += _persistence(state.info)
-        if role == "replica" and state.info.get("master_link_status") == "down":
-            findings.append(Finding(Status.WARNING, "the link to its master is down", "look at the master and its log"))
-        if state.cluster is not None:
-            wanted.append(f"a cluster in state ok with all {SLOTS} slots")
-            if self.replicas:
-                wanted.append(f"{self.replicas} replica{'s' * (self.replicas > 1)} of each master on other hosts")
-            seen.append(
-                f"cluster {state.cluster.get('cluster_state', '?')}, "
-                f"{state.cluster.get('cluster_slots_assigned', '?')} slots, {len(state.nodes)} nodes"
-            )
-            findings += self._cluster(state.cluster, state.nodes)
+        findings += self._memory(info, seen)
+        findings += self._clients(info, seen)
+        findings += _disk(state)
+        if self.persistence or self.save_warn_seconds:
+            findings += self._persistence(state, seen, wanted)
+        findings += self._replication(info, role, seen)
         return judged(
             findings,
             seen=", ".join(seen),
             wanted=", ".join(wanted),
             fine=", ".join(seen),
-            measures={
-                "answer_ms": round(state.took_ms, 1),
-                "memory_bytes": float(state.info.get("used_memory", 0)),
-            },
+            measures=_measures(state),
         )
 
     def _memory(self, info: Mapping[str, Any], seen: list[str]) -> list[Finding]:
-        used, limit = float(info.get("used_memory", 0)), float(info.get("maxmemory", 0))
-        if not limit:
+        limit = number(info, "maxmemory")
+        # A cache is full by design and evicts; only a store that is full refuses writes.
+        if not limit or info.get("maxmemory_policy", "noeviction") != "noeviction":
+            if limit:
+                seen.append(f"{100 * number(info, 'used_memory') / limit:.0f} % of {human_bytes(limit)}")
             return []
-        percent = 100 * used / limit
+        percent = 100 * number(info, "used_memory") / limit
         seen.append(f"{percent:.0f} % of {human_bytes(limit)}")
-        if info.get("maxmemory_policy", "noeviction") != "noeviction":
-            # A cache is full by design; only a store that is full refuses writes.
-            return []
-        return [
+        findings = [
             level(
                 percent,
                 self.memory_warn_percent,
@@ -183,125 +125,209 @@ class RedisCheck(Check):
                 "raise the memory of Redis, add masters, or look for keys without expiry (redis-cli --bigkeys)",
             )
         ]
-
-    def _cluster(self, info: Mapping[str, str], nodes: tuple[Node, ...]) -> list[Finding]:
-        findings = []
-        state = info.get("cluster_state", "?")
-        assigned = int(info.get("cluster_slots_assigned", 0))
-        if info.get("cluster_enabled") == "0" or (not nodes and state == "?"):
-            return [Finding(Status.CRITICAL, "the server is in no cluster", "run the site playbook to make it join")]
-        if assigned < SLOTS:
-            findings.append(
-                Finding(
-                    Status.CRITICAL,
-                    f"{SLOTS - assigned} of {SLOTS} slots are assigned to no node",
-                    "look at redis-cli CLUSTER NODES, then run the site playbook to assign them",
-                )
-            )
-        failing = int(info.get("cluster_slots_fail", 0))
-        if failing:
-            findings.append(Finding(Status.CRITICAL, f"{failing} slots are on failed nodes", _CLUSTER_STEP))
-        if state != "ok" and not findings:
-            findings.append(Finding(Status.CRITICAL, f"the cluster is in state {state}", _CLUSTER_STEP))
-        if self.nodes and len(nodes) != self.nodes:
-            findings.append(
-                Finding(Status.WARNING, f"the cluster knows {len(nodes)} nodes, wanted are {self.nodes}", _CLUSTER_STEP)
-            )
-        down = [node.name for node in nodes if node.failed or "noaddr" in node.flags]
-        if down:
-            findings.append(Finding(Status.WARNING, f"down: {', '.join(sorted(down))}", _CLUSTER_STEP))
-        findings += self._replicas(nodes)
-        return findings
-
-    def _replicas(self, nodes: tuple[Node, ...]) -> list[Finding]:
-        """Masters whose replicas would not outlive the loss of the master's host."""
-        findings = []
-        for master in (node for node in nodes if node.is_master and node.slots and not node.failed):
-            mine = [node for node in nodes if node.master == master.identity and not node.failed]
-            elsewhere = [node for node in mine if node.address != master.address]
-            if len(elsewhere) >= self.replicas:
-                continue
-            near = f", {len(mine) - len(elsewhere)} on its own host" if len(mine) > len(elsewhere) else ""
+        evicted, refused = number(info, "evicted_keys"), _errors(info, "OOM")
+        if evicted:
             findings.append(
                 Finding(
                     Status.WARNING,
-                    f"master {master.name} has {len(elsewhere)} of {self.replicas} replicas on other hosts{near}",
-                    "start the missing replicas, or run the site playbook to place them on other hosts",
+                    f"{evicted:.0f} keys were evicted since the start, though nothing may be with noeviction",
+                    f"look who changed maxmemory-policy (CONFIG GET maxmemory-policy), {_RESET_STEP}",
+                )
+            )
+        if refused:
+            findings.append(
+                Finding(
+                    Status.WARNING,
+                    f"{refused:.0f} writes were refused since the start because the memory was full",
+                    f"raise the memory of Redis, {_RESET_STEP}",
                 )
             )
         return findings
 
+    def _clients(self, info: Mapping[str, Any], seen: list[str]) -> list[Finding]:
+        limit, count = number(info, "maxclients"), number(info, "connected_clients")
+        findings = []
+        if limit:
+            percent = 100 * count / limit
+            seen.append(f"{count:.0f} of {limit:.0f} clients")
+            findings.append(
+                level(
+                    percent,
+                    self.clients_warn_percent,
+                    self.clients_crit_percent,
+                    f"{count:.0f} of {limit:.0f} clients are connected ({percent:.0f} %)",
+                    "look who holds the connections (CLIENT LIST), or raise maxclients",
+                )
+            )
+        rejected = number(info, "rejected_connections")
+        if rejected:
+            findings.append(
+                Finding(
+                    Status.WARNING,
+                    f"{rejected:.0f} connections were refused since the start because there were too many",
+                    f"look who holds connections (CLIENT LIST) or raise maxclients, {_RESET_STEP}",
+                )
+            )
+        return findings
+
+    def _persistence(self, state: ServerState, seen: list[str], wanted: list[str]) -> list[Finding]:
+        """Whether what is written outlives a restart, as far as the user may see it."""
+        aof, save = bool(number(state.info, "aof_enabled")), state.config.get("save")
+        if save is None:
+            seen.append("save points not seen: the user may not run CONFIG GET")
+        seen.append(" and ".join(["AOF"] * aof + ["snapshots"] * bool(save)) or "no persistence")
+        findings = []
+        if self.persistence:
+            wanted.append(
+                {"any": "AOF or snapshots", "both": "AOF and snapshots", "aof": "AOF", "rdb": "snapshots"}.get(
+                    self.persistence, "no persistence"
+                )
+            )
+            lacking = _lacking(self.persistence, aof, save)
+            if lacking:
+                findings.append(
+                    Finding(Status.WARNING, lacking, "set appendonly and save in Redis: run the site playbook")
+                )
+        changes, age = number(state.info, "rdb_changes_since_last_save"), 0.0
+        if changes:
+            age = max(0.0, state.now - number(state.info, "rdb_last_save_time"))
+        if self.save_warn_seconds:
+            wanted.append(f"changes in a snapshot within {self.save_warn_seconds:g} s")
+        findings.append(
+            level(
+                age,
+                self.save_warn_seconds,
+                None,
+                f"{changes:.0f} changes are in no snapshot, the last one is {age:.0f} s old",
+                f"look at the save points (CONFIG GET save); {_DISK_STEP}",
+            )
+        )
+        return findings
+
+    def _replication(self, info: Mapping[str, Any], role: str, seen: list[str]) -> list[Finding]:
+        if role == "replica":
+            return [self._link(info, seen)]
+        findings = []
+        for key in sorted(key for key in info if re.fullmatch(r"slave\d+", key)):
+            replica = info[key] if isinstance(info[key], Mapping) else {}
+            name, state = where(str(replica.get("ip", "?")), int(number(replica, "port"))), replica.get("state", "?")
+            seen.append(f"replica {name} {state}")
+            if state != "online":
+                # Nothing is said about a lag before the first transfer has ended.
+                findings.append(
+                    Finding(Status.WARNING, f"replica {name} is in state {state}", "look into the log of that replica")
+                )
+                continue
+            findings.append(self._silence(f"replica {name} last answered {{}} s ago", number(replica, "lag")))
+        return findings
+
+    def _link(self, info: Mapping[str, Any], seen: list[str]) -> Finding:
+        master = where(str(info.get("master_host", "?")), int(number(info, "master_port")))
+        if info.get("master_link_status") == "up":
+            seen.append(f"replica of {master}")
+            return self._silence(
+                f"its master {master} was last heard of {{}} s ago", number(info, "master_last_io_seconds_ago")
+            )
+        down = max(0.0, number(info, "master_link_down_since_seconds"))
+        step = f"look whether {master} is up (redis-cli -h {info.get('master_host', '?')} ping) and into both logs"
+        if number(info, "master_sync_in_progress"):
+            return Finding(
+                Status.WARNING, f"the first transfer from its master {master} is under way", "wait for its end"
+            )
+        finding = self._silence(f"the link to its master {master} is down since {{}} s", down)
+        return Finding(max((finding.status, Status.WARNING), key=lambda status: status.rank), finding.message, step)
+
+    def _silence(self, text: str, seconds: float) -> Finding:
+        return level(
+            seconds,
+            self.lag_warn_seconds,
+            self.lag_crit_seconds,
+            text.format(f"{seconds:.0f}"),
+            "look at the link between the two and at the load of both hosts (INFO replication)",
+        )
+
     def ask(self, tools: Tools, deadline: Deadline) -> ServerState:
         """Log in and ask. Raises CouldNotRun and Unreachable."""
-        try:
-            redis = tools.load("redis")
-        except ImportError:
-            raise CouldNotRun(
-                "the Python library redis is missing on this host", "install the package python3-redis"
-            ) from None
-        options: dict[str, Any] = {
-            "host": self.host,
-            "port": self.port,
-            "username": self.username or None,
-            "password": self.password or None,
-            "socket_timeout": deadline.left(),
-            "socket_connect_timeout": deadline.left(),
-            "decode_responses": True,
-        }
-        if self.tls or self.ca_file:
-            options.update(ssl=True, ssl_ca_certs=self.ca_file or None, ssl_check_hostname=True)
-        client = redis.Redis(**options)
-        try:
+        response_error = load_redis(tools).exceptions.ResponseError
+
+        def look(client: Any) -> ServerState:
             client.ping()
             took_ms = deadline.spent_ms()
             info = client.info()
-            cluster: dict[str, str] | None = None
-            nodes: tuple[Node, ...] = ()
-            if self.cluster and info.get("cluster_enabled") == 1:
-                # As two words, so that no version of the library parses the answer its own way.
-                cluster = parse_pairs(client.execute_command("CLUSTER", "INFO"))
-                nodes = tuple(parse_nodes(client.execute_command("CLUSTER", "NODES")))
-            elif self.cluster:
-                cluster = {"cluster_enabled": "0"}
-        except redis.exceptions.RedisError as error:
-            raise self._unreachable(error) from None
-        finally:
-            client.close()
-        return ServerState(info, took_ms, cluster, nodes)
+            config: dict[str, str] = {}
+            slow = None
+            # A user with few rights may look all the same; what it is refused is not seen.
+            with suppress(response_error):
+                slow = int(client.slowlog_len())
+            with suppress(response_error):
+                # One at a time: several names in one command are for Redis 7 and newer.
+                for name in ("save", "stop-writes-on-bgsave-error"):
+                    config.update(client.config_get(name))
+            return ServerState(info, took_ms, tools.now(), config, slow)
 
-    def _unreachable(self, error: Exception) -> Unreachable:
-        text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        lower = text.lower()
-        if "refused" in lower or "cannot assign requested address" in lower:
-            return Unreachable(
-                f"connection to {self.target()} refused: nothing listens there",
-                f"start Redis on port {self.port}, or correct host and port",
-            )
-        if "timeout" in lower or "timed out" in lower:
-            return Unreachable(
-                f"no answer from {self.target()} in time",
-                "look whether the host is up, whether a firewall drops the port, and at SLOWLOG GET",
-            )
-        if any(word in lower for word in ("noauth", "wrongpass", "invalid password", "authentication required")):
-            return Unreachable(f"{self.target()} refuses the password: {text}", "correct the password of Redis")
-        if "noperm" in lower or "no permissions" in lower:
-            return Unreachable(
-                f"{self.target()} refuses a command: {text}", "allow the user ping, info and cluster in its ACL"
-            )
-        if "loading" in lower:
-            return Unreachable(f"{self.target()} is loading its data", "wait until it has read its file")
-        return Unreachable(f"{self.target()}: {text}", "look into the log of Redis")
+        return self.with_client(tools, self.host, self.port, deadline.left(), look)
 
 
-def _persistence(info: Mapping[str, Any]) -> list[Finding]:
-    findings = []
-    for key, what in (
-        ("rdb_last_bgsave_status", "the last snapshot failed"),
-        ("aof_last_write_status", "the last write to the append-only file failed"),
-        ("aof_last_bgrewrite_status", "the last rewrite of the append-only file failed"),
-    ):
-        if info.get(key, "ok") != "ok":
-            findings.append(
-                Finding(Status.WARNING, what, "look at the disk's free space, vm.overcommit_memory and Redis's log")
+def _errors(info: Mapping[str, Any], kind: str) -> float:
+    """How often commands ended in an error of this kind (Redis 6.2 and newer)."""
+    raw = info.get(f"errorstat_{kind}")
+    # A single field is a text for older versions of the library, a dictionary for newer ones.
+    return number(raw, "count") if isinstance(raw, Mapping) else float(str(raw or "=0").rpartition("=")[2])
+
+
+def _disk(state: ServerState) -> list[Finding]:
+    """Writes to disk that fail. Redis itself refuses writes while it cannot keep them."""
+    info, findings = state.info, []
+    if info.get("aof_last_write_status", "ok") != "ok":
+        findings.append(
+            Finding(
+                Status.CRITICAL,
+                "the last write to the append-only file failed, and writes are refused until one succeeds",
+                _DISK_STEP,
             )
+        )
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        refuses = bool(state.config.get("save")) and state.config.get("stop-writes-on-bgsave-error") == "yes"
+        findings.append(
+            Finding(
+                Status.CRITICAL if refuses else Status.WARNING,
+                f"the last snapshot failed{', and writes are refused until one succeeds' if refuses else ''}",
+                _DISK_STEP,
+            )
+        )
+    if info.get("aof_last_bgrewrite_status", "ok") != "ok":
+        findings.append(Finding(Status.WARNING, "the last rewrite of the append-only file failed", _DISK_STEP))
     return findings
+
+
+def _lacking(wanted: str, aof: bool, save: str | None) -> str:
+    """What the server lacks of the persistence wanted; ``save`` is None where it cannot be seen."""
+    if wanted in ("aof", "both") and not aof:
+        return "the append-only file is off"
+    if wanted in ("rdb", "both") and save == "":
+        return "no snapshots are taken"
+    if wanted == "any" and not aof and save == "":
+        return "neither the append-only file nor snapshots are on: a restart loses everything"
+    if wanted == "none" and (aof or save):
+        return "it keeps its data on disk, which is not wanted"
+    return ""
+
+
+def _measures(state: ServerState) -> dict[str, float]:
+    info = state.info
+    measures = {
+        "answer_ms": round(state.took_ms, 1),
+        "memory_bytes": number(info, "used_memory"),
+        "clients": number(info, "connected_clients"),
+        "evicted_keys": number(info, "evicted_keys"),
+        "rejected_connections": number(info, "rejected_connections"),
+        "refused_writes": _errors(info, "OOM"),
+        "fragmentation_ratio": number(info, "mem_fragmentation_ratio"),
+    }
+    if number(info, "maxmemory"):
+        measures["memory_percent"] = round(100 * measures["memory_bytes"] / number(info, "maxmemory"), 1)
+    if number(info, "maxclients"):
+        measures["clients_percent"] = round(100 * measures["clients"] / number(info, "maxclients"), 1)
+    if state.slow_commands is not None:
+        measures["slow_commands"] = float(state.slow_commands)
+    return measures

@@ -24,6 +24,8 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "tls": {"host": "127.0.0.1"},
     "postgresql": {},
     "redis": {},
+    "redis_cluster": {"nodes": ["10.0.0.1:6379", "10.0.0.2:6379"]},
+    "mongodb": {},
     "systemd": {},
     "release": {"root": "/srv/slipway/shop"},
     "host": {},
