@@ -99,24 +99,29 @@ def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:
             for app in topology.applications
             if app.database
         ]
-    for node in topology.redis.nodes if topology.redis else ():
-        if node.host == host.name and topology.redis:
-            found.append(
-                {
-                    "type": "redis",
-                    "name": f"redis {node.port}",
-                    "host": node.address,
-                    "port": node.port,
-                    **_cluster(topology.redis),
-                }
-            )
+    if topology.redis:
+        found += _redis(topology.redis, host)
     return found
 
 
-def _cluster(layout: RedisLayout) -> Check:
-    if layout.mode == "single":
-        return {"cluster": False}
-    return {"cluster": True, "nodes": len(layout.nodes), "replicas": layout.replicas}
+def _redis(layout: RedisLayout, host: Host) -> list[Check]:
+    found: list[Check] = [
+        {"type": "redis", "name": f"redis {node.port}", "host": node.address, "port": node.port}
+        for node in layout.nodes
+        if node.host == host.name
+    ]
+    if found and layout.mode == "cluster":
+        found.append(
+            {
+                "type": "redis_cluster",
+                "name": "redis cluster",
+                "part": "redis",
+                "nodes": [f"{bracketed(node.address)}:{node.port}" for node in layout.nodes],
+                "size": len(layout.nodes),
+                "replicas": layout.replicas,
+            }
+        )
+    return found
 
 
 def _application(topology: Topology, app: Application, host: Host) -> list[Check]:
