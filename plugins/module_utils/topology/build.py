@@ -31,6 +31,7 @@ HOST_VARIABLES = (
     "ansible_host",
     "slipway_address",
     "slipway_cores",
+    "slipway_health_options",
     "nginx_http_port",
     "nginx_https_port",
     # Locations name limits, and limits countries.
@@ -38,6 +39,10 @@ HOST_VARIABLES = (
     "nginx_geoip_database",
     # A role's variable that could destroy a host is looked at before any role runs.
     "postgresql_data_directory",
+    # What a host does without, no check looks for.
+    "firewall_enabled",
+    "nginx_hsts_seconds",
+    "redis_persistence_enabled",
 )
 GLOBAL_VARIABLES = (
     "slipway_apps",
@@ -78,8 +83,17 @@ def hosts_of(inventory: Inventory) -> dict[str, Host]:
             cores=None if cores is None else int(cores),
             http_port=int(values.get("nginx_http_port") or HTTP_PORT),
             https_port=int(values.get("nginx_https_port") or HTTPS_PORT),
+            has_firewall=_is_on(values.get("firewall_enabled")),
+            has_hsts=str(values.get("nginx_hsts_seconds")) != "0",
+            has_redis_persistence=_is_on(values.get("redis_persistence_enabled")),
+            health_options=values.get("slipway_health_options") or {},
         )
     return found
+
+
+def _is_on(value: Any) -> bool:
+    """Of a switch that is on unless it is told otherwise; an extra variable arrives as text."""
+    return value is None or str(value).lower() not in ("false", "no", "off", "0")
 
 
 def redis_layout(inventory: Inventory, hosts: Mapping[str, Host]) -> RedisLayout | None:

@@ -1,58 +1,183 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The health checks that follow from the topology, for the host that runs them."""
+"""The health checks that follow from the topology, for the host that runs them.
+
+Each says in ``part`` which part of the stack it looks at, and in ``proves`` what the audit takes it for.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .model import Application, Host, RedisLayout, Topology, bracketed
+from ..nginx.limits import merged
+from ..nginx.security_headers import DEFAULTS as SECURITY_HEADERS
+from .health_options import applied, problems
+from .model import Application, Host, RedisLayout, Topology, TopologyError, bracketed
 
 Check = dict[str, Any]
 
+FOREIGN_ORIGIN = "https://foreign.invalid"
+"""The origin of a page that no application knows: names below .invalid never exist (RFC 6761)."""
+WEBSOCKET_METRICS_PATH = "/api/health/websocket"
+"""Where S3's kind of program tells how many websockets are open."""
+HSTS = "Strict-Transport-Security"
+
 
 def health_checks(topology: Topology, host: Host, ca_file: str) -> list[Check]:
-    """Checks that `host` runs: of itself, of its services, and of what its applications depend on."""
-    found: list[Check] = [
-        {"type": "host", "name": "resources"},
-        {"type": "systemd", "name": "no failed units"},
-    ]
+    """Checks that `host` runs: of itself, of its services, and of what its applications depend on.
+
+    Raises :class:`TopologyError` where ``slipway_health_options`` of the host cannot be followed.
+    """
+    for problem in problems(host.health_options):
+        raise TopologyError(
+            f"{problem.field} of {host.name} is {problem.received}, expected {problem.expected}: {problem.fix}"
+        )
+    found = [*_host(host), *_data(topology, host, ca_file)]
     if "edge" in host.groups:
         found += _edge(topology, host, ca_file)
-    found += _data(topology, host, ca_file)
     for app in topology.applications:
-        found += _application(topology, app, host)
-    return found
+        found += _application(topology, app, host, ca_file)
+    return applied(found, host.health_options)
+
+
+def health_packages(app: Application) -> list[str]:
+    """Packages by which the checks of an application's hosts log in to its data."""
+    return [
+        *(["python3-psycopg2"] if app.database else []),
+        *(["python3-redis"] if app.redis else []),
+    ]
+
+
+def _host(host: Host) -> list[Check]:
+    found: list[Check] = [
+        {"type": "host", "name": "resources", "proves": ["resources"]},
+        {"type": "systemd", "name": "no failed units"},
+        {"type": "systemd", "name": "log rotation", "unit": "logrotate.timer", "proves": ["log_rotation"]},
+    ]
+    if host.has_firewall:
+        found.append({"type": "firewall", "name": "firewall", "proves": ["firewall"]})
+    return [{"part": "host", **check} for check in found]
 
 
 def _edge(topology: Topology, host: Host, ca_file: str) -> list[Check]:
     served = [app for app in topology.applications if app.is_served]
-    found: list[Check] = [{"type": "systemd", "name": "nginx", "unit": "nginx.service"}]
     own = [app for app in served if app.certificate_mode == "own"]
-    found.append(_certificate("certificate", host, _name(own[0], host) if own else host.address, {"ca_file": ca_file}))
+    found: list[Check] = [
+        {"type": "systemd", "name": "nginx", "unit": "nginx.service"},
+        {
+            "type": "systemd",
+            "name": "nginx log rotation",
+            "unit": "slipway-nginx-logs.timer",
+            "proves": ["log_rotation"],
+        },
+        _certificate("certificate", host, _name(own[0], host) if own else host.address, {"ca_file": ca_file}),
+    ]
+    found = [{"part": "edge", **check} for check in found]
     for app in served:
-        name = bracketed(_name(app, host))
-        trust = _trust(app, ca_file)
-        if not trust:
-            found.append(_certificate(f"certificate of {app.name}", host, _name(app, host), trust))
-        through: Check = {"connect_to": f"{bracketed(host.address)}:{host.https_port}", **trust}
+        found += [{"part": app.name, "application": app.name, **check} for check in _served(app, host, ca_file)]
+    return found
+
+
+def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
+    """An application as clients reach it through this edge."""
+    name = bracketed(_name(app, host))
+    trust = _trust(app, ca_file)
+    through: Check = {"connect_to": f"{bracketed(host.address)}:{host.https_port}", **trust}
+    ready = {"type": "http", "url": f"https://{name}{app.spec['readiness_path']}", **through}
+    found: list[Check] = []
+    if not trust:
+        found.append(_certificate(f"certificate of {app.name}", host, _name(app, host), trust))
+    found += [
+        {**ready, "name": f"{app.name} through the edge", "proves": ["edge"]},
+        {
+            "type": "http",
+            "name": f"{app.name} redirected to https",
+            "url": f"http://{name}{app.spec['readiness_path']}",
+            "connect_to": f"{bracketed(host.address)}:{host.http_port}",
+            "status": [301, 308],
+            "response_headers": {"Location": "^https://"},
+            "proves": ["redirect"],
+        },
+        {
+            "type": "limits",
+            "name": f"{app.name} limits",
+            "requests": bool(merged(None, app.spec["limits"])),
+            "connections": 50 if app.spec["connections_max"] is None else app.spec["connections_max"],
+            "proves": ["limits"],
+        },
+    ]
+    headers = security_headers(app, host)
+    if headers:
         found.append(
             {
-                "type": "http",
-                "name": f"{app.name} through the edge",
-                "url": f"https://{name}{app.spec['readiness_path']}",
-                **through,
+                **ready,
+                "name": f"{app.name} security headers",
+                "response_headers": dict.fromkeys(headers, r"\S"),
+                "proves": ["security_headers"],
             }
         )
-        found += [
+    if "*" not in _cors_origins(app):
+        found.append(
             {
-                "type": "websocket",
-                "name": f"{app.name} {path} through the edge",
-                "url": f"wss://{name}{path}",
-                **through,
+                **ready,
+                "name": f"{app.name} to pages of others",
+                "headers": {"Origin": FOREIGN_ORIGIN},
+                "response_headers": {"Access-Control-Allow-Origin": None},
+                "proves": ["cors"],
             }
-            for path in _websocket_paths(app)
-        ]
+        )
+    if WEBSOCKET_METRICS_PATH in _paths(app, "health"):
+        found.append(
+            {
+                **ready,
+                "name": f"{app.name} websocket metrics",
+                "url": f"https://{name}{WEBSOCKET_METRICS_PATH}",
+                "json": {"connectedClients": {"ge": 0}},
+                "proves": ["websocket_metrics"],
+            }
+        )
+    for path in websocket_paths(app):
+        websocket = {"type": "websocket", "url": f"wss://{name}{path}", **through}
+        if path != "/":
+            # A program that is nothing but websockets may still want a path that nobody told.
+            found.append(
+                {
+                    **websocket,
+                    "name": f"{app.name} {path} through the edge",
+                    "headers": {"Origin": f"https://{name}"},
+                    "proves": ["websocket"],
+                }
+            )
+        if FOREIGN_ORIGIN not in (app.spec["websocket_origins"] or ()):
+            found.append(
+                {
+                    **websocket,
+                    "name": f"{app.name} {path} to pages of others",
+                    "headers": {"Origin": FOREIGN_ORIGIN},
+                    "refused": True,
+                    "proves": ["websocket_origin"],
+                }
+            )
     return found
+
+
+def security_headers(app: Application, host: Host) -> list[str]:
+    """The headers that answers of an application carry: the edge's own that nobody left out."""
+    left_out = {name.lower() for name, value in (app.spec["headers"] or {}).items() if value is None}
+    names = [*([HSTS] if host.has_hsts else []), *SECURITY_HEADERS]
+    return [name for name in names if name.lower() not in left_out]
+
+
+def _cors_origins(app: Application) -> list[str]:
+    return list((app.spec["cors"] or {}).get("origins") or ())
+
+
+def _paths(app: Application, kind: str) -> list[str]:
+    return [location["path"] for location in app.spec["locations"] or () if location.get("kind") == kind]
+
+
+def websocket_paths(app: Application) -> list[str]:
+    """Where an application's websockets are; ``/`` for one that is nothing else and names no path."""
+    return _paths(app, "websocket") or (["/"] if app.kind == "websocket" else [])
 
 
 def _certificate(name: str, host: Host, server_name: str, trust: Check) -> Check:
@@ -62,6 +187,7 @@ def _certificate(name: str, host: Host, server_name: str, trust: Check) -> Check
         "host": host.address,
         "port": host.https_port,
         "server_name": server_name,
+        "proves": ["certificate"],
         **trust,
     }
 
@@ -76,13 +202,9 @@ def _name(app: Application, host: Host) -> str:
     return next((name for name in app.spec["server_names"] or () if not name.startswith("*")), host.address)
 
 
-def _websocket_paths(app: Application) -> list[str]:
-    return [location["path"] for location in app.spec["locations"] or () if location.get("kind") == "websocket"]
-
-
 def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:
     found: list[Check] = []
-    writer = topology.postgresql_writer
+    writer, layout = topology.postgresql_writer, topology.redis
     if writer and writer.host == host.name:
         found += [
             {
@@ -95,51 +217,43 @@ def _data(topology: Topology, host: Host, ca_file: str) -> list[Check]:
                 "application": app.name,
                 "ca_file": ca_file,
                 "writable": True,
+                "part": "postgresql",
+                "proves": ["database"],
             }
             for app in topology.applications
             if app.database
         ]
-    if topology.redis:
-        found += _redis(topology.redis, host)
-    return found
-
-
-def _redis(layout: RedisLayout, host: Host) -> list[Check]:
-    found: list[Check] = [
-        {"type": "redis", "name": f"redis {node.port}", "host": node.address, "port": node.port}
-        for node in layout.nodes
-        if node.host == host.name
+    own = [node for node in layout.nodes if node.host == host.name] if layout else []
+    keeps = host.has_redis_persistence
+    found += [
+        {
+            "type": "redis",
+            "name": f"redis {node.port}",
+            "host": node.address,
+            "port": node.port,
+            **({"persistence": "any"} if keeps else {}),
+            "part": "redis",
+            "proves": ["redis", "persistence"] if keeps else ["redis"],
+        }
+        for node in own
     ]
-    if found and layout.mode == "cluster":
-        found.append(
-            {
-                "type": "redis_cluster",
-                "name": "redis cluster",
-                "part": "redis",
-                "nodes": [f"{bracketed(node.address)}:{node.port}" for node in layout.nodes],
-                "size": len(layout.nodes),
-                "replicas": layout.replicas,
-            }
-        )
+    if own and layout and layout.mode == "cluster":
+        found.append({**_cluster(layout, "redis cluster"), "part": "redis", "proves": ["redis"]})
     return found
 
 
-def _application(topology: Topology, app: Application, host: Host) -> list[Check]:
+def _application(topology: Topology, app: Application, host: Host, ca_file: str) -> list[Check]:
+    instances = topology.instances_on(app, host)
     found: list[Check] = []
-    for instance in topology.instances_on(app, host):
-        found.append(
-            {
-                "type": "systemd",
-                "name": f"{app.name} {instance}",
-                "unit": f"slipway-{app.name}@{instance}.service",
-            }
-        )
+    for instance in instances:
+        unit = f"slipway-{app.name}@{instance}.service"
+        found.append({"type": "systemd", "name": f"{app.name} {instance}", "unit": unit, "proves": ["instance"]})
         found.append(
             {
                 "type": "release",
                 "name": f"{app.name} {instance} release",
                 "root": f"/srv/slipway/{app.name}",
-                "unit": f"slipway-{app.name}@{instance}.service",
+                "unit": unit,
             }
         )
         if app.is_served:
@@ -148,22 +262,69 @@ def _application(topology: Topology, app: Application, host: Host) -> list[Check
                     "type": "http",
                     "name": f"{app.name} {instance} ready",
                     "url": f"http://{bracketed(host.address)}:{instance}{app.spec['readiness_path']}",
+                    "proves": ["ready"],
                 }
             )
-    if found and app.database:
+    if instances:
+        found += _dependencies(topology, app, ca_file)
+    elif app.single_instance and app.group in host.groups:
+        # Its state is in one process's memory: a second one, on whichever host, would have another.
+        found.append(
+            {
+                "type": "systemd",
+                "name": f"{app.name} runs on another host",
+                "unit": f"slipway-{app.name}@{app.port or 1}.service",
+                "active": False,
+                "proves": ["single_instance"],
+            }
+        )
+    return [{"part": app.name, "application": app.name, **check} for check in found]
+
+
+def _cluster(layout: RedisLayout, name: str) -> Check:
+    return {
+        "type": "redis_cluster",
+        "name": name,
+        "nodes": [node.authority for node in layout.nodes],
+        "size": len(layout.nodes),
+        "replicas": layout.replicas,
+    }
+
+
+def _dependencies(topology: Topology, app: Application, ca_file: str) -> list[Check]:
+    """Logins to an application's data, from where it runs, with its own role."""
+    found: list[Check] = []
+    if app.database:
         for role, endpoint in (("writer", topology.postgresql_writer), ("reader", topology.postgresql_reader)):
             if endpoint:
                 found.append(
                     {
-                        "type": "tcp",
+                        "type": "postgresql",
                         "name": f"{app.name} to the {role}",
                         "host": endpoint.address,
                         "port": endpoint.port,
+                        "database": app.database.name,
+                        "user": app.database.owner,
+                        "ca_file": ca_file,
+                        **({"writable": True} if role == "writer" else {}),
+                        "proves": ["database_login"],
                     }
                 )
-    if found and app.redis and topology.redis:
-        found += [
-            {"type": "tcp", "name": f"{app.name} to redis {node.name}", "host": node.address, "port": node.port}
-            for node in topology.redis.nodes
-        ]
+    layout = topology.redis
+    if app.redis and layout:
+        name, proves = f"{app.name} to redis", ["redis_login"]
+        if layout.mode == "cluster":
+            found.append({**_cluster(layout, name), "proves": proves})
+        else:
+            node = layout.nodes[0]
+            found.append(
+                {
+                    "type": "redis",
+                    "name": name,
+                    "host": node.address,
+                    "port": node.port,
+                    "role": "master",
+                    "proves": proves,
+                }
+            )
     return found

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MAX_INSTANCES = "max"
@@ -32,6 +32,11 @@ class Host:
     cores: int | None = None
     http_port: int = 80
     https_port: int = 443
+    has_firewall: bool = True
+    has_hsts: bool = True
+    has_redis_persistence: bool = True
+    health_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    """Options of health checks that the host has otherwise, by type of check."""
 
 
 @dataclass(frozen=True)

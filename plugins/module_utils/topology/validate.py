@@ -13,6 +13,7 @@ from ..host.findings import ERROR, Finding
 from ..nginx.applications import findings as unservable
 from .applications import near, problems, told
 from .build import CLUSTER_MASTERS_MIN, Inventory, applications_of, build, hosts_of, redis_layout
+from .health_options import problems as health_option_problems
 from .model import SERVICE_GROUPS, Topology, TopologyError
 from .ports import wanted_ports
 from .view import served
@@ -214,6 +215,8 @@ def _host_findings(inventory: Inventory) -> Iterator[Finding]:
         address = values.get("slipway_address") or values.get("ansible_host") or name
         if not _is_address(address):
             yield _error(name, "slipway_address", address, "an IP address, by which hosts reach each other", "set it")
+        for problem in health_option_problems(values.get("slipway_health_options")):
+            yield _error(name, problem.field, problem.received, problem.expected, problem.fix)
         for variable in ("nginx_http_port", "nginx_https_port"):
             yield from _number(name, variable, values.get(variable), 1, 65535)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .applications import EDGE_OPTIONS
-from .checks import health_checks
+from .checks import health_checks, health_packages
 from .firewall import firewall_rules
 from .model import Application, Host, Topology
 from .ports import wanted_ports
@@ -221,6 +221,7 @@ def _application(topology: Topology, app: Application, host: Host) -> dict[str, 
     writer, reader = topology.postgresql_writer, topology.postgresql_reader
     described.update(
         name=app.name,
+        health_packages=health_packages(app),
         instances=list(topology.instances_on(app, host)),
         listen_address=host.address,
         database=None

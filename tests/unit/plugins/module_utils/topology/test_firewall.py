@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.firewall.model import Settings, findings, policy
+from ansible_collections.slipway.stack.plugins.module_utils.health.net import split_address
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
 from ansible_collections.slipway.stack.plugins.module_utils.topology.firewall import firewall_rules
@@ -75,11 +76,13 @@ fleets = st.fixed_dictionaries(
 
 
 def asked_of(check):
-    """The address and port that a health check connects to; None where it looks at the host itself."""
+    """The addresses and ports that a health check connects to; none where it looks at the host itself."""
+    if check["type"] == "redis_cluster":
+        return [split_address(node) for node in check["nodes"]]
     if check["type"] in ("http", "websocket"):
         target = urlsplit("//" + check["connect_to"] if "connect_to" in check else check["url"])
-        return target.hostname, target.port
-    return (check["host"], check["port"]) if "port" in check else None
+        return [(target.hostname, target.port)]
+    return [(check["host"], check["port"])] if "port" in check else []
 
 
 def lets_in(topology, source, address, port):
@@ -98,9 +101,9 @@ def test_whatever_a_fleet_asks_of_itself_gets_in(groups, single, six):
     topology = build(inventory(apps, groups, {name: values for name, values in addresses.items() if name in used}))
     for host in topology.hosts.values():
         for check in health_checks(topology, host, "/ca.crt"):
-            target = asked_of(check)
-            if target and target[0] in {other.address for other in topology.hosts.values()}:
-                assert lets_in(topology, host, *target), check
+            for address, port in asked_of(check):
+                if address in {other.address for other in topology.hosts.values()}:
+                    assert lets_in(topology, host, address, port), check
     for edge in topology.members("edge"):
         for app in topology.applications:
             for member in topology.pool(app) if app.is_served else ():
