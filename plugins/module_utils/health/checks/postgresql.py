@@ -1,10 +1,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A PostgreSQL database: it answers, in the role wanted, with connections left and little lag."""
+"""A PostgreSQL server: it answers in the role wanted, with room left, little lag, and nothing that will stop it.
+
+It asks as whoever logs in, which for an application is a role with few rights. What such a role cannot see is named
+in the evidence and not judged; ``GRANT pg_monitor TO role`` lets it see everything.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..check import Check
@@ -12,18 +17,75 @@ from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged, 
 from ..net import where
 from ..options import option
 from ..tools import Deadline, Tools
+from ..units import human_bytes
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-# One round trip. Replay lag counts only while there is something to replay: on a quiet primary
-# the age of the last transaction says nothing.
+WRAPAROUND = 2**31
+"""Transactions that a row may be old; PostgreSQL stops taking writes three million before that (manual, "Preventing
+Transaction ID Wraparound Failures")."""
+
+# All of it in one round trip, for PostgreSQL 14 and newer.
+# - To a role without pg_read_all_stats the sessions of others show neither state nor kind, but whose they are and in
+#   which database: that tells sessions of clients from processes of the server.
+# - Replay lag counts only while there is something to replay: on a quiet primary the age of the last transaction says
+#   nothing. Without a receiver nothing new can arrive, so then it does count.
 _STATE = """
-SELECT pg_is_in_recovery(),
-       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-       CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-            ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END,
-       current_setting('server_version')
+WITH here AS MATERIALIZED (
+    SELECT pg_is_in_recovery() AS recovery,
+           CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS position,
+           EXISTS (SELECT FROM pg_stat_wal_receiver) AS receiving
+), clients AS MATERIALIZED (
+    SELECT pid, usename, application_name, state,
+           extract(epoch FROM clock_timestamp() - xact_start) AS transaction_seconds,
+           extract(epoch FROM clock_timestamp() - state_change) AS state_seconds,
+           extract(epoch FROM clock_timestamp() - query_start) AS query_seconds
+    FROM pg_stat_activity
+    WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+), slots AS MATERIALIZED (
+    SELECT slot_name, slot_type, active, active_pid, wal_status, pg_wal_lsn_diff(position, restart_lsn) AS held
+    FROM pg_replication_slots, here
+), oldest AS (
+    SELECT datname, greatest(age(datfrozenxid), mxid_age(datminmxid)) AS age FROM pg_database ORDER BY 2 DESC LIMIT 1
+)
+SELECT json_build_object(
+    'in_recovery', recovery,
+    'version', current_setting('server_version'),
+    'sees_settings', pg_has_role('pg_read_all_settings', 'USAGE'),
+    'max_connections', current_setting('max_connections')::int
+        - current_setting('superuser_reserved_connections')::int
+        - coalesce(current_setting('reserved_connections', true)::int, 0),
+    'connections', (SELECT count(*) FROM clients),
+    'unseen_sessions', (SELECT count(*) FROM clients WHERE state IS NULL),
+    'sessions', (SELECT json_agg(clients ORDER BY transaction_seconds DESC) FROM clients
+        WHERE pid <> pg_backend_pid() AND state <> 'idle' AND transaction_seconds >= %(least)s),
+    'receiving', receiving,
+    'paused', CASE WHEN recovery THEN pg_is_wal_replay_paused() ELSE false END,
+    'lag_seconds', CASE WHEN NOT recovery OR receiving AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+        ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END,
+    'replicas', (SELECT json_agg(json_build_object('name', application_name, 'address', host(client_addr),
+            'state', state, 'lag_seconds', extract(epoch FROM replay_lag),
+            'behind_bytes', pg_wal_lsn_diff(position, replay_lsn)))
+        FROM pg_stat_replication LEFT JOIN slots ON active_pid = pid
+        WHERE slot_type IS DISTINCT FROM 'logical' AND application_name NOT IN ('pg_basebackup', 'pg_receivewal')),
+    'slots', (SELECT json_agg(json_build_object('name', slot_name, 'active', active, 'status', wal_status,
+        'held_bytes', held)) FROM slots),
+    'pending_restart', (SELECT json_agg(name ORDER BY name) FROM pg_settings WHERE pending_restart),
+    'oldest_database', oldest.datname,
+    'oldest_age', oldest.age,
+    'freeze_max_age', current_setting('autovacuum_freeze_max_age')::bigint,
+    'archive_failed', (SELECT last_failed_wal FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'
+        AND last_failed_time > coalesce(last_archived_time, '-infinity')),
+    'deadlocks', (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()),
+    'statements_schema', (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+        WHERE extname = 'pg_stat_statements')
+) FROM here, oldest
+"""
+
+_STATEMENTS = """
+SELECT count(*) FILTER (WHERE mean_exec_time >= %(slow_ms)s), sum(total_exec_time) / nullif(sum(calls), 0)
+FROM "{schema}".pg_stat_statements(false)
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 _STEPS: tuple[tuple[str, str], ...] = (
@@ -46,8 +108,53 @@ _STEPS: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True)
+class Session:
+    """A session that is in a transaction; ages in seconds of its transaction, its state and its query."""
+
+    pid: int
+    user: str
+    application: str
+    state: str
+    transaction_seconds: float
+    state_seconds: float
+    query_seconds: float
+
+    @property
+    def idle(self) -> bool:
+        return self.state.startswith("idle in transaction")
+
+    @property
+    def who(self) -> str:
+        return f"{self.user}{f' ({self.application})' if self.application else ''}, process {self.pid}"
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A replica that is connected; ``state`` is None where the role may not see it."""
+
+    name: str
+    state: str | None = "streaming"
+    lag_seconds: float | None = None
+    behind_bytes: float | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A replication slot and how much WAL is kept because of it."""
+
+    name: str
+    active: bool
+    held_bytes: float
+    status: str
+
+
+@dataclass(frozen=True)
 class ServerState:
-    """What the server says of itself; ``value`` is the first value that the check's query gave."""
+    """What the server says of itself; ``value`` is the first value that the check's query gave.
+
+    ``unseen_sessions`` counts those of other roles of which no state is shown, ``statements`` holds how many kinds of
+    statements are slow on average and the average of all in ms, from pg_stat_statements.
+    """
 
     in_recovery: bool
     connections: int
@@ -56,6 +163,20 @@ class ServerState:
     version: str
     took_ms: float
     value: str | None = None
+    sessions: Sequence[Session] = ()
+    unseen_sessions: int = 0
+    replicas: Sequence[Replica] = ()
+    slots: Sequence[Slot] = ()
+    pending_restart: Sequence[str] = ()
+    sees_settings: bool = True
+    receiving: bool = True
+    paused: bool = False
+    oldest_database: str = ""
+    oldest_age: int = 0
+    freeze_max_age: int = 200_000_000
+    archive_failed: str | None = None
+    deadlocks: int = 0
+    statements: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,16 +201,28 @@ class PostgresqlCheck(Check):
     connections_crit_percent: float = option("percent", 95, about="Critical at this share of max_connections.")
     lag_warn_seconds: float = option("number", 10, minimum=0, about="Warning at this replay lag of a replica.")
     lag_crit_seconds: float = option("number", 60, minimum=0, about="Critical at this replay lag of a replica.")
+    replicas: int = option("int", 0, minimum=0, about="How many replicas have to stream from it.")
+    slot_warn_mb: float = option("number", 1000, minimum=0, about="Warning when a slot keeps so many MB of WAL.")
+    slot_crit_mb: float = option("number", 10_000, minimum=0, about="Critical when a slot keeps so many MB of WAL.")
+    slow_seconds: float = option("number", 1, minimum=0, about="A query that runs longer is slow.")
+    slow_warn: int = option("int", 5, minimum=0, about="Warning at so many slow queries at a time; 0 for none.")
+    idle_transaction_warn_seconds: float = option(
+        "number", 60, minimum=0, about="Warning when a session idles so long within a transaction."
+    )
+    transaction_warn_seconds: float = option(
+        "number", 300, minimum=0, about="Warning when a transaction is open for so long."
+    )
+    wraparound_warn_percent: float = option("percent", 40, about="Warning at this share of all transaction ids.")
+    wraparound_crit_percent: float = option("percent", 75, about="Critical at this share of all transaction ids.")
     warn_ms: float = option("number", 1000, minimum=0, about="Warning from this many milliseconds; 0 for none.")
 
     def problems(self) -> list[str]:
         problems = []
         if self.expect and not self.query:
             problems.append("expect is given without a query")
-        if self.connections_warn_percent > self.connections_crit_percent > 0:
-            problems.append("connections_warn_percent is above connections_crit_percent")
-        if self.lag_warn_seconds > self.lag_crit_seconds > 0:
-            problems.append("lag_warn_seconds is above lag_crit_seconds")
+        for kind, unit in (("connections", "percent"), ("lag", "seconds"), ("slot", "mb"), ("wraparound", "percent")):
+            if getattr(self, f"{kind}_warn_{unit}") > getattr(self, f"{kind}_crit_{unit}") > 0:
+                problems.append(f"{kind}_warn_{unit} is above {kind}_crit_{unit}")
         if self.sslmode == "verify-full" and not self.ca_file:
             problems.append("sslmode verify-full needs a ca_file")
         return problems
@@ -133,31 +266,61 @@ class PostgresqlCheck(Check):
                     "look where the primary is (pg_is_in_recovery), and point the address at the right server",
                 )
             )
-        if state.in_recovery:
+        if state.in_recovery or self.replicas or state.replicas:
             wanted.append(f"less than {self.lag_warn_seconds:g} s behind")
-            findings.append(self._lag(state))
+        if state.in_recovery:
+            findings.append(self._own_lag(state))
+        if self.replicas:
+            wanted.append(f"{self.replicas} replica{'s' * (self.replicas > 1)} that stream{'s' * (self.replicas == 1)}")
+        findings += self._replicas(state)
+        findings += [self._slot(slot) for slot in state.slots]
+        findings += self._sessions(state)
+        findings += self._wraparound(state)
+        findings += _upkeep(state)
         if self.expect:
             wanted.append(f'"{self.expect}" from the query')
             if state.value != self.expect:
                 shown = "no row" if state.value is None else f'"{state.value[:120]}"'
                 findings.append(Finding(Status.CRITICAL, f"the query returned {shown}", "run the query by hand"))
         seen = f"{role}, PostgreSQL {state.version.split()[0]}, {used:.0f} % of the connections, {state.took_ms:.0f} ms"
+        if state.replicas:
+            seen += f", {len(state.replicas)} replica{'s' * (len(state.replicas) > 1)}"
+        unseen = _unseen(state)
         return judged(
             findings,
-            seen=seen,
+            seen=f"{seen}; not seen by this role: {', '.join(unseen)}" if unseen else seen,
             wanted=", ".join(wanted),
             fine=seen,
-            measures={
-                "answer_ms": round(state.took_ms, 1),
-                "connections_percent": round(used, 1),
-                "lag_seconds": round(state.lag_seconds or 0.0, 1),
-            },
+            measures=self._measures(state, used),
         )
 
-    def _lag(self, state: ServerState) -> Finding:
+    def _measures(self, state: ServerState, used: float) -> dict[str, float]:
+        return {
+            "answer_ms": round(state.took_ms, 1),
+            "connections_percent": round(used, 1),
+            "lag_seconds": round(max([state.lag_seconds or 0.0, *(s.lag_seconds or 0.0 for s in state.replicas)]), 1),
+            "slow_queries": float(len(self._slow(state))),
+            "held_wal_bytes": max((slot.held_bytes for slot in state.slots), default=0.0),
+            "wraparound_percent": round(100 * state.oldest_age / WRAPAROUND, 1),
+            "deadlocks": float(state.deadlocks),
+            **state.statements,
+        }
+
+    def _own_lag(self, state: ServerState) -> Finding:
         step = "look at the link to the primary (pg_stat_wal_receiver) and at long queries on the replica"
         if state.lag_seconds is None:
             return Finding(Status.WARNING, "the replica has not replayed a transaction yet", step)
+        if not state.receiving or state.paused:
+            why = "its replay is paused" if state.paused else "it is not connected to a primary"
+            lag = level(
+                state.lag_seconds,
+                self.lag_warn_seconds,
+                self.lag_crit_seconds,
+                f"the replica gets nothing new: {why}; its last transaction is {state.lag_seconds:.0f} s old",
+                "",
+            )
+            worst = max((lag.status, Status.WARNING), key=lambda status: status.rank)
+            return Finding(worst, lag.message, "SELECT pg_wal_replay_resume()" if state.paused else step)
         return level(
             state.lag_seconds,
             self.lag_warn_seconds,
@@ -165,6 +328,115 @@ class PostgresqlCheck(Check):
             f"the replica is {state.lag_seconds:.0f} s behind",
             step,
         )
+
+    def _replicas(self, state: ServerState) -> list[Finding]:
+        """The replicas as the server sees them that they stream from."""
+        findings = []
+        streaming = [replica for replica in state.replicas if replica.state in ("streaming", None)]
+        if len(streaming) < self.replicas:
+            findings.append(
+                Finding(
+                    Status.WARNING,
+                    f"{len(streaming)} of {self.replicas} replicas stream from it",
+                    "look at PostgreSQL's log on the replicas (systemctl status postgresql there)",
+                )
+            )
+        for replica in state.replicas:
+            if replica.state not in ("streaming", None):
+                findings.append(
+                    Finding(
+                        Status.WARNING,
+                        f"replica {replica.name} is in state {replica.state}",
+                        "wait until it has caught up, or look at PostgreSQL's log on it",
+                    )
+                )
+            behind = f" ({human_bytes(replica.behind_bytes)})" if replica.behind_bytes else ""
+            findings.append(
+                level(
+                    replica.lag_seconds or 0.0,
+                    self.lag_warn_seconds,
+                    self.lag_crit_seconds,
+                    f"replica {replica.name} is {replica.lag_seconds or 0:.0f} s behind{behind}",
+                    "look at the link to it, its disk, and long queries on it (pg_stat_activity)",
+                )
+            )
+        return findings
+
+    def _slot(self, slot: Slot) -> Finding:
+        step = (
+            f"start the replica that uses it, or, if there is none any more, "
+            f"SELECT pg_drop_replication_slot('{slot.name}')"
+        )
+        kind = "replication slot" if slot.active else "inactive replication slot"
+        if slot.status == "lost":
+            return Finding(
+                Status.CRITICAL, f"{kind} {slot.name} has lost WAL that its replica needs", "build that replica anew"
+            )
+        held = level(
+            slot.held_bytes,
+            self.slot_warn_mb * 1e6,
+            self.slot_crit_mb * 1e6,
+            f"{kind} {slot.name} keeps {human_bytes(slot.held_bytes)} of WAL",
+            step,
+        )
+        if slot.status == "unreserved" and held.status is Status.OK:
+            return Finding(Status.WARNING, f"{kind} {slot.name} is about to lose WAL that its replica needs", step)
+        return held
+
+    def _slow(self, state: ServerState) -> list[Session]:
+        return [
+            session
+            for session in state.sessions
+            if session.state == "active" and self.slow_seconds and session.query_seconds >= self.slow_seconds
+        ]
+
+    def _sessions(self, state: ServerState) -> list[Finding]:
+        findings = []
+        slow = self._slow(state)
+        if slow and len(slow) >= self.slow_warn > 0:
+            longest = max(slow, key=lambda session: session.query_seconds)
+            findings.append(
+                Finding(
+                    Status.WARNING,
+                    f"{len(slow)} queries run for more than {self.slow_seconds:g} s, the longest for "
+                    f"{longest.query_seconds:.0f} s ({longest.who})",
+                    "look at what they do (pg_stat_activity) and how (EXPLAIN), and at PostgreSQL's log",
+                )
+            )
+        findings += _late(
+            {session: session.state_seconds for session in state.sessions if session.idle},
+            self.idle_transaction_warn_seconds,
+            "idle within a transaction",
+            "correct the program that leaves transactions open, or set idle_in_transaction_session_timeout",
+        )
+        findings += _late(
+            {session: session.transaction_seconds for session in state.sessions if not session.idle},
+            self.transaction_warn_seconds,
+            "in one transaction",
+            "look what it does (pg_stat_activity); vacuum frees nothing newer than the oldest transaction",
+        )
+        return findings
+
+    def _wraparound(self, state: ServerState) -> list[Finding]:
+        """How near the oldest row is to being too old.
+
+        autovacuum freezes old rows at autovacuum_freeze_max_age (200 million by default, a tenth of the way), and
+        drops all restraint at vacuum_failsafe_age (1.6 billion, three quarters of it).
+        """
+        share = 100 * state.oldest_age / WRAPAROUND
+        text = (
+            f"the oldest transaction id of database {state.oldest_database} is {state.oldest_age / 1e6:.0f} million "
+            f"transactions old ({share:.0f} % of the way to where writes stop)"
+        )
+        step = (
+            f"VACUUM FREEZE in {state.oldest_database}; look for what holds it back: old transactions, prepared "
+            "transactions (pg_prepared_xacts), replication slots"
+        )
+        reached = level(share, self.wraparound_warn_percent, self.wraparound_crit_percent, text, step)
+        overdue = self.wraparound_warn_percent and state.oldest_age >= 2 * state.freeze_max_age
+        if reached.status is Status.OK and overdue:
+            return [Finding(Status.WARNING, f"{text}: autovacuum does not keep up", step)]
+        return [reached]
 
     def ask(self, tools: Tools, deadline: Deadline) -> ServerState:
         """Log in and ask. Raises CouldNotRun and Unreachable."""
@@ -191,21 +463,31 @@ class PostgresqlCheck(Check):
         try:
             connection.set_session(readonly=True, autocommit=False)
             with connection.cursor() as cursor:
-                cursor.execute(_STATE)
-                in_recovery, count, maximum, lag, version = cursor.fetchone()
+                levels = (self.slow_seconds, self.idle_transaction_warn_seconds, self.transaction_warn_seconds)
+                cursor.execute(_STATE, {"least": min((value for value in levels if value), default=1e9)})
+                said = cursor.fetchone()[0]
                 took_ms = deadline.spent_ms()
                 value = None
                 if self.query:
                     cursor.execute(self.query)
                     row = cursor.fetchone() if cursor.description else None
                     value = None if not row or row[0] is None else str(row[0])
+                statements: dict[str, float] = {}
+                if said["statements_schema"]:
+                    # Not loaded by the server, or not for this role: then there are no such measures.
+                    with suppress(psycopg2.Error):
+                        statements = self._statements(cursor, said["statements_schema"])
         except psycopg2.Error as error:
             raise self._unreachable(error) from None
         finally:
             connection.close()
-        return ServerState(
-            bool(in_recovery), int(count), int(maximum), None if lag is None else float(lag), version, took_ms, value
-        )
+        return read_state(said, took_ms, value, statements)
+
+    def _statements(self, cursor: Any, schema: str) -> dict[str, float]:
+        text = _STATEMENTS.replace("{schema}", schema.replace('"', '""').replace("%", "%%"))
+        cursor.execute(text, {"slow_ms": self.slow_seconds * 1000})
+        slow, mean = cursor.fetchone()
+        return {"slow_statements": float(slow), "statement_mean_ms": round(float(mean or 0), 1)}
 
     def _secrets(self) -> Mapping[str, Any]:
         mode = self.sslmode or ("verify-full" if self.ca_file else "prefer")
@@ -225,3 +507,106 @@ class PostgresqlCheck(Check):
         known = " ".join(lines).lower()
         step = next((step for words, step in _STEPS if words in known), "look into PostgreSQL's log")
         return Unreachable(text, step)
+
+
+def read_state(
+    said: Mapping[str, Any], took_ms: float, value: str | None = None, statements: Mapping[str, float] | None = None
+) -> ServerState:
+    """What the query of the state returned, in the check's terms."""
+
+    def text(raw: Any) -> str:
+        return str(raw or "")
+
+    return ServerState(
+        in_recovery=bool(said["in_recovery"]),
+        connections=int(said["connections"]),
+        max_connections=int(said["max_connections"]),
+        lag_seconds=_number(said["lag_seconds"]),
+        version=said["version"],
+        took_ms=took_ms,
+        value=value,
+        sessions=[
+            Session(
+                int(row["pid"]),
+                text(row["usename"]),
+                text(row["application_name"]),
+                text(row["state"]),
+                _number(row["transaction_seconds"]) or 0.0,
+                _number(row["state_seconds"]) or 0.0,
+                _number(row["query_seconds"]) or 0.0,
+            )
+            for row in said["sessions"] or ()
+        ],
+        unseen_sessions=int(said["unseen_sessions"]),
+        replicas=[
+            Replica(
+                " at ".join(part for part in (row["name"], row["address"]) if part),
+                row["state"],
+                _number(row["lag_seconds"]),
+                _number(row["behind_bytes"]),
+            )
+            for row in said["replicas"] or ()
+        ],
+        slots=[
+            Slot(row["name"], bool(row["active"]), _number(row["held_bytes"]) or 0.0, text(row["status"]))
+            for row in said["slots"] or ()
+        ],
+        pending_restart=list(said["pending_restart"] or ()),
+        sees_settings=bool(said["sees_settings"]),
+        receiving=bool(said["receiving"]),
+        paused=bool(said["paused"]),
+        oldest_database=said["oldest_database"],
+        oldest_age=int(said["oldest_age"]),
+        freeze_max_age=int(said["freeze_max_age"]),
+        archive_failed=said["archive_failed"],
+        deadlocks=int(said["deadlocks"] or 0),
+        statements=statements or {},
+    )
+
+
+def _number(raw: Any) -> float | None:
+    return None if raw is None else float(raw)
+
+
+def _late(ages: Mapping[Session, float], limit: float, text: str, step: str) -> list[Finding]:
+    """A warning that names the session of the greatest age, where that has reached the limit."""
+    late = {session: age for session, age in ages.items() if limit and age >= limit}
+    if not late:
+        return []
+    longest = max(late, key=lambda session: late[session])
+    others = f" and {len(late) - 1} more" if len(late) > 1 else ""
+    return [Finding(Status.WARNING, f"{longest.who}, is {text} for {late[longest]:.0f} s{others}", step)]
+
+
+def _upkeep(state: ServerState) -> list[Finding]:
+    """What waits for somebody to look after it."""
+    findings = []
+    if state.pending_restart:
+        findings.append(
+            Finding(
+                Status.WARNING,
+                f"settings wait for a restart: {', '.join(state.pending_restart)}",
+                "restart PostgreSQL at a quiet hour (systemctl restart postgresql)",
+            )
+        )
+    if state.archive_failed:
+        findings.append(
+            Finding(
+                Status.WARNING,
+                f"archiving of WAL fails since {state.archive_failed}, which fills the disk and ends restores there",
+                "look at PostgreSQL's log and at archive_command (pg_stat_archiver)",
+            )
+        )
+    return findings
+
+
+def _unseen(state: ServerState) -> list[str]:
+    """What the role may not see."""
+    unseen = []
+    if state.unseen_sessions:
+        unseen.append(f"what {state.unseen_sessions} sessions of other roles do")
+    if any(replica.state is None for replica in state.replicas):
+        unseen.append("state and lag of replicas")
+    if not state.sees_settings:
+        unseen.append("settings for administrators")
+    return unseen
