@@ -32,6 +32,10 @@ options:
       - C(limits) looks at the limits that the nginx of an edge runs with.
       - C(host) looks at the target's disks, memory, load, open files, processes and clock, at kills for want of memory
         and at a reboot that is due.
+      - C(file) looks at age, size, mode and owner of the file at C(path), or of the newest that matches.
+      - C(dns) resolves C(host).
+      - C(pool) looks at the members of an edge's pools, and at its maintenance pages.
+      - C(traffic) looks at errors and answer times in an edge's access log.
       - All types take C(name), C(timeout_seconds) (5), C(retries), C(delay_seconds), C(successes), C(weight), C(part),
         C(application) and C(proves). The options of each type and their defaults are listed in
         U(https://github.com/slipway/stack/blob/main/docs/health.md).

@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .check import Check, option_names
+from .checks.dns import DnsCheck
+from .checks.file import FileCheck
 from .checks.firewall import FirewallCheck
 from .checks.host import HostCheck
 from .checks.http import HttpCheck
 from .checks.limits import LimitsCheck
+from .checks.pool import PoolCheck
 from .checks.postgresql import PostgresqlCheck
 from .checks.redis import RedisCheck
 from .checks.redis_cluster import RedisClusterCheck
@@ -17,6 +20,7 @@ from .checks.release import ReleaseCheck
 from .checks.systemd import SystemdCheck
 from .checks.tcp import TcpCheck
 from .checks.tls import TlsCheck
+from .checks.traffic import TrafficCheck
 from .checks.websocket import WebsocketCheck
 
 CHECK_TYPES: Mapping[str, type[Check]] = {
@@ -26,12 +30,16 @@ CHECK_TYPES: Mapping[str, type[Check]] = {
         WebsocketCheck,
         TcpCheck,
         TlsCheck,
+        DnsCheck,
         PostgresqlCheck,
         RedisCheck,
         RedisClusterCheck,
         SystemdCheck,
         ReleaseCheck,
         HostCheck,
+        FileCheck,
+        PoolCheck,
+        TrafficCheck,
         FirewallCheck,
         LimitsCheck,
     )

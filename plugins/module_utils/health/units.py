@@ -79,3 +79,14 @@ def human_bytes(count: float) -> str:
         if abs(count) >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count:.0f} B"
+
+
+def human_seconds(seconds: float) -> str:
+    """A time span in the unit that people would use: ``90 s``, ``95 min``, ``26 h``, ``3.1 days``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172800:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.1f} days"

@@ -206,7 +206,7 @@ class HostCheck(Check):
         if state.processes.limit:
             seen.append(f"processes {state.processes.used:.0f} of {state.processes.limit:.0f}")
         if state.ahead_seconds is not None:
-            seen.append(f"clock {_apart(state.ahead_seconds)}")
+            seen.append(f"clock {_apart(state.ahead_seconds)} the controller's")
         if state.daemon and state.daemon.synchronised:
             seen.append(f"{state.daemon.name} in step within {1000 * state.daemon.offset_seconds:.1f} ms")
         if state.kills:
@@ -296,7 +296,7 @@ class HostCheck(Check):
                     late,
                     self.clock_warn_seconds,
                     self.clock_crit_seconds,
-                    f"the clock is {_apart(state.ahead_seconds)} of the controller's",
+                    f"the clock is {_apart(state.ahead_seconds)} the controller's",
                     step,
                 )
             )
@@ -413,7 +413,7 @@ class HostCheck(Check):
 
 
 def _apart(seconds: float) -> str:
-    return f"{abs(seconds):.0f} s {'ahead' if seconds >= 0 else 'behind'}"
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds >= 0 else 'behind'}"
 
 
 def _processes(tools: Tools, loadavg: str, shared: bool) -> Use:

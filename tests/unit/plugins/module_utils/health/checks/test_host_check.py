@@ -56,7 +56,7 @@ IN_STEP = TimeDaemon("chrony", True, 0.0002)
         ({}, {"ahead_seconds": 10.0}, WARNING, "the clock is 10 s ahead of the controller's"),
         ({}, {"ahead_seconds": 35.0}, CRITICAL, "the clock is 35 s ahead of the controller's"),
         ({}, {"ahead_seconds": -4.0}, OK, ""),
-        ({}, {"ahead_seconds": -5.0}, WARNING, "the clock is 5 s behind of the controller's"),
+        ({}, {"ahead_seconds": -5.0}, WARNING, "the clock is 5 s behind the controller's"),
         ({}, {"ahead_seconds": -3600.0}, CRITICAL, "the clock is 3600 s behind"),
         ({"clock_warn_seconds": 1}, {"ahead_seconds": -1.5}, WARNING, "behind"),
         ({}, {"daemon": IN_STEP}, OK, ""),
@@ -87,7 +87,7 @@ def test_shows_what_it_does_not_judge(make_check: Callable[..., Any]) -> None:
     for words in (
         "open files 0 % (machine)",
         "processes 300 of 30000",
-        "clock 0 s ahead",
+        "clock 0 s ahead of the controller's",
         "chrony in step within 0.2 ms",
         "2 processes killed for want of memory since the start",
         "reboot due for 3 days",
