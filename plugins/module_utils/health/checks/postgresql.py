@@ -295,16 +295,19 @@ class PostgresqlCheck(Check):
         )
 
     def _measures(self, state: ServerState, used: float) -> dict[str, float]:
-        return {
+        measures = {
             "answer_ms": round(state.took_ms, 1),
             "connections_percent": round(used, 1),
-            "lag_seconds": round(max([state.lag_seconds or 0.0, *(s.lag_seconds or 0.0 for s in state.replicas)]), 1),
             "slow_queries": float(len(self._slow(state))),
             "held_wal_bytes": max((slot.held_bytes for slot in state.slots), default=0.0),
             "wraparound_percent": round(100 * state.oldest_age / WRAPAROUND, 1),
             "deadlocks": float(state.deadlocks),
             **state.statements,
         }
+        if not any(replica.state is None for replica in state.replicas):
+            lags = [state.lag_seconds or 0.0, *(replica.lag_seconds or 0.0 for replica in state.replicas)]
+            measures["lag_seconds"] = round(max(lags), 1)
+        return measures
 
     def _own_lag(self, state: ServerState) -> Finding:
         step = "look at the link to the primary (pg_stat_wal_receiver) and at long queries on the replica"
@@ -398,7 +401,7 @@ class PostgresqlCheck(Check):
             findings.append(
                 Finding(
                     Status.WARNING,
-                    f"{len(slow)} queries run for more than {self.slow_seconds:g} s, the longest for "
+                    f"queries that run for more than {self.slow_seconds:g} s: {len(slow)}, the longest for "
                     f"{longest.query_seconds:.0f} s ({longest.who})",
                     "look at what they do (pg_stat_activity) and how (EXPLAIN), and at PostgreSQL's log",
                 )
