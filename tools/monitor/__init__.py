@@ -1,0 +1,1 @@
+"""The stack's state, live in a terminal."""
