@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,11 @@ def health_secrets(
 ) -> list[dict[str, Any]]:
     """The checks with the passwords that they need."""
     return with_passwords(checks, database_passwords or {}, redis_password or "")
+
+
+def health_clock(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The checks, those of hosts with the controller's time."""
+    return [{**({"controller_epoch": time.time()} if check.get("type") == "host" else {}), **check} for check in checks]
 
 
 def _apps(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> Any:
@@ -103,6 +109,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "health_secrets": health_secrets,
+            "health_clock": health_clock,
             "health_report": health_report,
             "health_table": health_table,
             "health_message": health_message,

@@ -9,14 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleFilterError, AnsibleUndefinedVariable
-from ansible_collections.slipway.stack.plugins.module_utils.topology.build import (
-    GLOBAL_VARIABLES,
-    HOST_VARIABLES,
-    PUBLIC_VARIABLES,
-    Inventory,
-    build,
-)
+from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.stack.plugins.module_utils.topology.build import PUBLIC_VARIABLES, build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.ports import wanted_ports
 from ansible_collections.slipway.stack.plugins.module_utils.topology.secrets import (
@@ -31,20 +25,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.topology.validate im
     near_misses,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view, services
-
-
-def _inventory(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> Inventory:
-    """Only the variables that matter are looked up: each look-up is a template that Ansible renders."""
-    own = hostvars[host]
-    host_variables = {}
-    for name in groups["all"]:
-        values = {key: _look_up(hostvars[name], key) for key in HOST_VARIABLES}
-        if values["slipway_cores"] is None:
-            # Known where this run has gathered them; a declared number serves where it has not.
-            values["slipway_cores"] = (hostvars[name].get("slipway_host") or {}).get("cores")
-        host_variables[name] = values
-    return Inventory(groups, host_variables, {key: own.get(key) for key in GLOBAL_VARIABLES})
-
+from ansible_collections.slipway.stack.plugins.plugin_utils.inventory import look_up, read_inventory
 
 OVERRIDABLE = (
     "firewall_rules",
@@ -84,31 +65,23 @@ def _role_variables() -> frozenset[str]:
     )
 
 
-def _look_up(variables: Mapping[str, Any], name: str) -> Any:
-    """A variable of a host, or None where there is none, or where only a role can resolve it."""
-    try:
-        return variables.get(name)
-    except AnsibleUndefinedVariable:
-        return None
-
-
 def _given(own: Mapping[str, Any]) -> dict[str, Any]:
     """The role variables that the inventory sets for a host, of those that win over what the topology derives."""
-    found = {name: _look_up(own, name) for name in OVERRIDABLE if name in own}
+    found = {name: look_up(own, name) for name in OVERRIDABLE if name in own}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def topology(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> dict[str, Any]:
     """What `host` has to be."""
     try:
-        return {**host_view(build(_inventory(hostvars, groups, host)), host), "given": _given(hostvars[host])}
+        return {**host_view(build(read_inventory(hostvars, groups, host)), host), "given": _given(hostvars[host])}
     except TopologyError as error:
         raise AnsibleFilterError(str(error)) from error
 
 
 def topology_preflight(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> dict[str, Any]:
     """What preflight needs to know of `host`; its ports and services only where the inventory is sound."""
-    inventory = _inventory(hostvars, groups, host)
+    inventory = read_inventory(hostvars, groups, host)
     names = {name: tuple(hostvars[name].keys()) for name in groups["all"]}
     own = hostvars[host]
     found = (

@@ -55,6 +55,10 @@ GLOBAL_VARIABLES = (
 )
 OTHER_VARIABLES = (
     "slipway_app_secrets",
+    "slipway_audit_evidence",
+    "slipway_audit_fail_on",
+    "slipway_audit_guides",
+    "slipway_audit_not_applicable",
     "slipway_database_passwords",
     "slipway_health_checks",
     "slipway_redis_password",
@@ -62,6 +66,7 @@ OTHER_VARIABLES = (
     "slipway_status_fail_on",
     "slipway_verify_fail_on",
     # Facts that the playbooks set.
+    "slipway_audit",
     "slipway_host",
     "slipway_topology",
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..nginx.applications import FIELDS as SERVED_FIELDS
 from ..nginx.limits import merged
 from ..nginx.security_headers import DEFAULTS as SECURITY_HEADERS
 from .health_options import applied, problems
@@ -19,6 +20,8 @@ FOREIGN_ORIGIN = "https://foreign.invalid"
 """The origin of a page that no application knows: names below .invalid never exist (RFC 6761)."""
 WEBSOCKET_METRICS_PATH = "/api/health/websocket"
 """Where S3's kind of program tells how many websockets are open."""
+MAINTENANCE_PATH = SERVED_FIELDS["maintenance_path"].default
+"""Below it the edge itself has a script, long enough to be compressed."""
 HSTS = "Strict-Transport-Security"
 
 
@@ -101,9 +104,15 @@ def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
             "type": "limits",
             "name": f"{app.name} limits",
             "requests": bool(merged(None, app.spec["limits"])),
-            "connections": 50 if app.spec["connections_max"] is None else app.spec["connections_max"],
+            "connections": _connections(app),
             "proves": ["limits"],
         },
+        {
+            "type": "pool",
+            "name": f"{app.name} pool",
+            "proves": ["pool", "single_instance"] if app.single_instance else ["pool"],
+        },
+        {"type": "traffic", "name": f"{app.name} traffic", "proves": ["traffic"]},
     ]
     headers = security_headers(app, host)
     if headers:
@@ -123,6 +132,18 @@ def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
                 "headers": {"Origin": FOREIGN_ORIGIN},
                 "response_headers": {"Access-Control-Allow-Origin": None},
                 "proves": ["cors"],
+            }
+        )
+    status_path = app.spec["maintenance_path"]
+    if status_path is None or status_path:
+        found.append(
+            {
+                **ready,
+                "name": f"{app.name} compression",
+                "url": f"https://{name}{status_path or MAINTENANCE_PATH}.js",
+                "headers": {"Accept-Encoding": "gzip"},
+                "response_headers": {"Content-Encoding": "^gzip$"},
+                "proves": ["compression"],
             }
         )
     if WEBSOCKET_METRICS_PATH in _paths(app, "health"):
@@ -158,6 +179,11 @@ def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
                 }
             )
     return found
+
+
+def _connections(app: Application) -> int:
+    most = app.spec["connections_max"]
+    return int(SERVED_FIELDS["connections_max"].default if most is None else most)
 
 
 def security_headers(app: Application, host: Host) -> list[str]:
@@ -266,6 +292,16 @@ def _application(topology: Topology, app: Application, host: Host, ca_file: str)
                 }
             )
     if instances:
+        found.append(
+            {
+                "type": "file",
+                "name": f"{app.name} environment",
+                "path": f"/etc/slipway/{app.name}.env",
+                "mode": "0600",
+                "owner": "root",
+                "proves": ["environment"],
+            }
+        )
         found += _dependencies(topology, app, ca_file)
     elif app.single_instance and app.group in host.groups:
         # Its state is in one process's memory: a second one, on whichever host, would have another.
