@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ..health.specification import SpecificationError, parse_checks
 from ..nginx.applications import FIELDS as SERVED_FIELDS
 from ..nginx.fields import judge
 from .model import MAX_INSTANCES, Application, Database
@@ -120,6 +121,11 @@ APP_FIELDS: Mapping[str, Field] = {
         "own",
     ),
     "readiness_path": Field("a URL path that starts with /", _matches(URL_PATH), "/readyz"),
+    "health_checks": Field(
+        "a list of mappings with path, and options of http checks",
+        _list_of(lambda item: isinstance(item, Mapping)),
+        (),
+    ),
     "environment": Field("a mapping of names to strings or numbers", _is_scalar_mapping, {}),
     "required_environment": Field(
         "a list of names, or of mappings with name and min_length",
@@ -138,6 +144,10 @@ APP_FIELDS: Mapping[str, Field] = {
     "redis": Field("true or false", _is_flag, False),
     **{name: Field("what the edge can serve", lambda value: True) for name in EDGE_OPTIONS},
 }
+
+
+FIXED_BY_INSTANCE = frozenset(("type", "url", "host", "connect_to", "application", "part"))
+"""Options of an http check that follow from the instance that it asks."""
 
 
 def near(name: str, known: Mapping[str, Any] | frozenset[str]) -> str | None:
@@ -191,6 +201,36 @@ def _edge_problems(name: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     yield from (told(text) for text in judge(name, given, fields))
 
 
+def _health_problems(name: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    checks = entry.get("health_checks") or ()
+    if not APP_FIELDS["health_checks"].accepts(checks):
+        return
+    if checks and entry.get("kind") == "worker":
+        yield Problem(
+            f"{name}.health_checks",
+            f"{len(checks)} checks",
+            "none for a worker, which listens nowhere",
+            "give worker heartbeat_seconds, or the check in slipway_health_checks",
+        )
+        return
+    for index, check in enumerate(checks):
+        where = f"{name}.health_checks[{index}]"
+        if not _matches(URL_PATH)(check.get("path")):
+            yield Problem(
+                f"{where}.path", repr(check.get("path")), "a URL path that starts with /", f"give {where}.path"
+            )
+            continue
+        for key in sorted(set(check) & FIXED_BY_INSTANCE):
+            yield Problem(f"{where}.{key}", key, "what the instance does not say itself", f"remove {where}.{key}")
+        options = {key: value for key, value in check.items() if key != "path" and key not in FIXED_BY_INSTANCE}
+        try:
+            parse_checks([{"type": "http", "url": f"http://localhost{check['path']}", **options}])
+        except SpecificationError as error:
+            for line in error.problems:
+                text = line.partition(": ")[2]
+                yield Problem(where, repr(check["path"]), f"an http check that can run: {text}", f"correct {where}")
+
+
 def told(text: str) -> Problem:
     """A finding of the edge's core, ``where: received; expected form``, as a problem."""
     where, _colon, rest = text.partition(": ")
@@ -215,6 +255,11 @@ def problems(name: str, entry: Any) -> tuple[Problem, ...]:
         *_field_problems(name, entry, APP_FIELDS),
         *_alternative_problems(name, entry),
         *_edge_problems(name, entry),
+        *(
+            _health_problems(name, entry)
+            if APP_FIELDS["health_checks"].accepts(entry.get("health_checks") or ())
+            else ()
+        ),
     ]
     kind = entry.get("kind", APP_FIELDS["kind"].default)
     if kind in ("http", "websocket") and entry.get("port") is None:

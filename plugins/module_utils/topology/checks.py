@@ -291,6 +291,7 @@ def _application(topology: Topology, app: Application, host: Host, ca_file: str)
                     "proves": ["ready"],
                 }
             )
+            found += [_of_the_application(app, host, instance, check) for check in app.spec["health_checks"]]
     if instances:
         found.append(
             {
@@ -315,6 +316,17 @@ def _application(topology: Topology, app: Application, host: Host, ca_file: str)
             }
         )
     return [{"part": app.name, "application": app.name, **check} for check in found]
+
+
+def _of_the_application(app: Application, host: Host, instance: int, check: Check) -> Check:
+    """One of an application's own ``health_checks``, asked of one of its instances."""
+    options = {key: value for key, value in check.items() if key != "path"}
+    return {
+        "type": "http",
+        "name": f"{app.name} {instance} {options.pop('name', check['path'])}",
+        "url": f"http://{bracketed(host.address)}:{instance}{check['path']}",
+        **options,
+    }
 
 
 def _cluster(layout: RedisLayout, name: str) -> Check:

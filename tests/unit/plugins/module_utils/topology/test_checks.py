@@ -171,3 +171,34 @@ def test_options_that_cannot_be_followed_are_refused_by_name(options, field, wor
         topology = build(broken)
         with pytest.raises(TopologyError, match="of app1"):
             health_checks(topology, topology.hosts["app1"], "/ca.crt")
+
+
+def test_an_application_says_what_else_its_instances_have_to_answer():
+    wanted = {"path": "/api/health", "json": {"memoryUsage": {"lt": "300MB"}}, "warn_ms": 200}
+    found = [check for check in checks_of("app1", with_shop(health_checks=[wanted])) if "/api/health" in check["name"]]
+    assert [check["name"] for check in found] == ["shop 3000 /api/health", "shop 3001 /api/health"]
+    assert found[1]["url"].endswith(":3001/api/health")
+    assert (found[1]["json"], found[1]["warn_ms"], found[1]["part"]) == (wanted["json"], 200, "shop")
+    parse_checks(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "text"),
+    [
+        ({}, "shop.health_checks[0].path", "a URL path"),
+        ({"path": "/x", "url": "http://y"}, "shop.health_checks[0].url", "does not say itself"),
+        ({"path": "/x", "jsn": {}}, "shop.health_checks[0]", "did you mean json"),
+        ({"path": "/x", "json": {"a..b": 1}}, "shop.health_checks[0]", "a..b"),
+        ({"path": "/x", "timeout_seconds": -1}, "shop.health_checks[0]", "timeout_seconds"),
+        ("/x", "shop.health_checks", "a list of mappings"),
+    ],
+)
+def test_health_checks_that_cannot_run_are_refused_by_name(given, place, text):
+    findings = inventory_findings(inventory(with_shop(health_checks=[given])))
+    assert [finding.variable for finding in findings] == [f"slipway_apps.{place}"]
+    assert text in findings[0].expected
+
+
+def test_a_worker_has_no_path_to_ask():
+    findings = inventory_findings(inventory({"mailer": {**MAILER, "health_checks": [{"path": "/x"}]}}))
+    assert [finding.variable for finding in findings] == ["slipway_apps.mailer.health_checks"]
