@@ -16,13 +16,21 @@ _SECRET_NAME = re.compile(
 )
 
 
+_HARMLESS = ("authsource", "authmechanism")
+"""Options of MongoDB's connection strings that only sound like secrets; ``admin`` is no word to mask everywhere."""
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a header, query parameter or option of this name holds a secret."""
-    return bool(_SECRET_NAME.search(name))
+    return bool(_SECRET_NAME.search(name)) and name.lower() not in _HARMLESS
 
 
 def _of_url(text: str) -> set[str]:
     found: set[str] = set()
+    # A password with characters that should have been escaped can end anywhere before the last @.
+    login = re.match(r"mongodb(?:\+srv)?://(.*:.*)@", text)
+    if login:
+        found.add(login.group(1))
     try:
         parts = urlsplit(text)
         password, user = parts.password, parts.username

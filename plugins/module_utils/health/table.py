@@ -12,6 +12,7 @@ from .checks.firewall import FirewallCheck
 from .checks.host import HostCheck
 from .checks.http import HttpCheck
 from .checks.limits import LimitsCheck
+from .checks.mongodb import MongodbCheck
 from .checks.pool import PoolCheck
 from .checks.postgresql import PostgresqlCheck
 from .checks.redis import RedisCheck
@@ -34,6 +35,7 @@ CHECK_TYPES: Mapping[str, type[Check]] = {
         PostgresqlCheck,
         RedisCheck,
         RedisClusterCheck,
+        MongodbCheck,
         SystemdCheck,
         ReleaseCheck,
         HostCheck,

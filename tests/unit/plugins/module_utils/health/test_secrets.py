@@ -35,10 +35,21 @@ from hypothesis import strategies as st
         ({"password": 12345}, {"12345"}),
         ({"url": "http://[broken:secret1@h"}, {"[broken:secret1"}),
         ({"url": "http://h/", "timeout_seconds": 3, "name": "password"}, set()),
+        (
+            {"uri": "mongodb+srv://u:p%40w@h/db?authSource=admin&authMechanism=SCRAM-SHA-256"},
+            {"u:p%40w", "p%40w", "p@w", base64.b64encode(b"u:p@w").decode()},
+        ),
+        ({"uri": "mongodb://h1:27017,h2:27017/db"}, set()),
     ],
 )
 def test_finds(raw: Any, secrets: set[str]) -> None:
     assert secrets_of([raw]) == secrets
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p/ss", "p@s/s", "a?b@c"])
+def test_a_connection_string_that_is_not_escaped_shows_no_part_of_its_password(password: str) -> None:
+    uri = f"mongodb://u:{password}@h1/db"
+    assert password not in mask(f"cannot read {uri}", secrets_of([{"uri": uri}]))
 
 
 def test_masks_the_longest_first() -> None:

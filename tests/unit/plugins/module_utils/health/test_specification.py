@@ -98,6 +98,16 @@ def test_every_option_is_documented(kind: str) -> None:
         ({"type": "postgresql", "sslmode": "verify-full"}, ["needs a ca_file"]),
         ({"type": "postgresql", "sslmode": "always"}, ["sslmode"]),
         ({"type": "redis", "memory_warn_percent": 99}, ["memory_warn_percent"]),
+        ({"type": "redis", "clients_warn_percent": 99}, ["clients_warn_percent is above clients_crit_percent"]),
+        ({"type": "redis", "persistence": "disk"}, ["persistence", "aof, rdb, both, any, none"]),
+        ({"type": "redis_cluster", "nodes": ["10.0.0.1"]}, ["nodes: expected host:port", "10.0.0.1"]),
+        ({"type": "redis_cluster", "nodes": ["a:1", "b:1"], "size": 1}, ["size (1) is less than the 2 nodes"]),
+        ({"type": "postgresql", "slot_warn_mb": 1e6}, ["slot_warn_mb is above slot_crit_mb"]),
+        ({"type": "mongodb", "uri": "mongodb://h/", "host": "a"}, ["uri and host exclude each other"]),
+        ({"type": "mongodb", "uri": "postgres://h/"}, ["uri: expected mongodb://user:password@host:port"]),
+        ({"type": "mongodb", "uri": "mongodb://h/?ssl=false"}, ["uri switches TLS off", "tls: false allows it"]),
+        ({"type": "mongodb", "tls": False, "ca_file": "/ca"}, ["ca_file is given without TLS"]),
+        ({"type": "mongodb", "password": "x"}, ["password is given without a user"]),
         ({"type": "systemd", "unit": "a b;c"}, ["no unit's name"]),
         ({"type": "systemd", "unit": "--now"}, ["starts with a dash"]),
         ({"type": "release", "root": "../x"}, ["absolute"]),
@@ -157,6 +167,7 @@ def test_a_refusal_repeats_no_secret() -> None:
             {"type": "redis", "password": {"a": "hunter2hunter2"}},
             {"type": "redis", "pasword": "hunter2hunter2"},
             {"type": "http", "url": "gopher://u:hunter2hunter2@h/"},
+            {"type": "mongodb", "uri": "mongodb://u:hunter2hunter2/@h/"},
         )
     )
     assert "hunter2" not in text

@@ -73,7 +73,12 @@ def session(state: str = "active", **ages: Any) -> Session:
         ({"slot_warn_mb": 100}, {"slots": [Slot("s", False, 2e8, "reserved")]}, WARNING, "200.0 MB"),
         # Sessions
         ({}, {"sessions": [session(query_seconds=2.0)] * 4}, OK, ""),
-        ({}, {"sessions": [session(query_seconds=2.0)] * 5}, WARNING, "queries that run for more than 1 s: 5, the longest for 2 s"),
+        (
+            {},
+            {"sessions": [session(query_seconds=2.0)] * 5},
+            WARNING,
+            "queries that run for more than 1 s: 5, the longest for 2 s",
+        ),
         ({"slow_warn": 1, "slow_seconds": 30}, {"sessions": [session(query_seconds=29.0)]}, OK, ""),
         (
             {"slow_warn": 1, "slow_seconds": 30},
