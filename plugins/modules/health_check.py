@@ -22,10 +22,15 @@ options:
       - C(websocket) opens one at C(url) and sends a ping, and a message where C(send) or C(expect) is given.
       - C(tcp) connects to C(host) and C(port).
       - C(tls) looks at the certificate's chain, name and expiry, and at the oldest protocol that is accepted.
-      - C(postgresql) logs in and looks at role, connections, replay lag and the value that a C(query) returns.
+      - C(postgresql) logs in and looks at role, connections, replication, sessions, settings that wait for a restart,
+        wraparound and archiving, and at the value that a C(query) returns. What its role may not see is named.
         It needs psycopg2 on the target.
-      - C(redis) logs in and looks at role, memory and persistence, and with C(cluster) at slots, nodes and replicas.
+      - C(redis) logs in to one server and looks at role, memory, clients, persistence and replication.
         It needs redis-py on the target.
+      - C(redis_cluster) asks all nodes of a cluster, from any of C(nodes), and looks at slots, members, replicas, and
+        whether all nodes agree. It needs redis-py on the target.
+      - C(mongodb) logs in to a deployment, by C(uri) or C(host), and looks at TLS, primary, members and their lag.
+        It needs PyMongo on the target.
       - C(systemd) looks at a C(unit), its restarts, memory and tasks, or without one at the units that have failed.
       - C(release) looks at the release below C(root) that is current, and at the one that C(unit) runs.
       - C(firewall) looks whether the role's rules are loaded, now and at boot.
@@ -131,8 +136,14 @@ EXAMPLES = r"""
       - type: redis
         host: 10.0.0.31
         password: "{{ redis_password }}"
-        cluster: true
-        nodes: 6
+        persistence: any
+      - type: redis_cluster
+        nodes: ["10.0.0.31:6379", "10.0.0.32:6379", "10.0.0.33:6379"]
+        password: "{{ redis_password }}"
+        size: 6
+      - type: mongodb
+        uri: "{{ crm_mongodb_uri }}"
+        ca_file: /etc/ssl/certs/ca-certificates.crt
       - type: systemd
         unit: shop.service
       - type: host
