@@ -321,7 +321,7 @@ ITEMS: tuple[Item, ...] = (
     _automatic(
         "S4-5",
         S4,
-        "Headers, CORS, compression and error pages in place",
+        "Middleware in place: headers, CORS, compression",
         both(HEADERS, CORS, seen("compression", f"{SITE} --tags nginx", at_edges(rules.served))),
         rules.nothing_served,
     ),

@@ -16,7 +16,7 @@ EVIDENCE = "slipway_audit_evidence"
 NOT_APPLICABLE = "slipway_audit_not_applicable"
 VALID_DAYS_MAX = 3650
 
-_REQUIRED = ("by", "on", "what")
+_REQUIRED = ("by", "date", "what")
 _FIELDS = (*_REQUIRED, "link", "valid_days")
 
 
@@ -30,20 +30,20 @@ class EvidenceError(ValueError):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Who says so, since when, what it is, where it can be read, and how many days it counts."""
+    """Who says so, from which day it is, what it is, where it can be read, and how many days it counts."""
 
     by: str
-    on: date
+    day: date
     what: str
     link: str
     valid_days: int
 
     def last_day(self) -> date:
-        return self.on + timedelta(days=self.valid_days)
+        return self.day + timedelta(days=self.valid_days)
 
     def __str__(self) -> str:
         link = f", {self.link}" if self.link else ""
-        return f"{self.what} ({self.by}, {self.on.isoformat()}{link})"
+        return f"{self.what} ({self.by}, {self.day.isoformat()}{link})"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ def _evidence_problems(place: str, given: Any, today: date) -> Iterator[str]:
         return
     for name in given:
         if name not in _FIELDS:
-            yield f"{place}.{name}: is not a field of evidence{near_miss(str(name), _FIELDS)}"
+            # YAML reads the word on, and yes, as true.
+            meant = " (did you mean date?)" if name is True else near_miss(str(name), _FIELDS)
+            yield f"{place}.{name}: is not a field of evidence{meant}"
     for name in _REQUIRED:
         if given.get(name) in (None, ""):
             yield f"{place}.{name}: is missing"
@@ -111,12 +113,12 @@ def _evidence_problems(place: str, given: Any, today: date) -> Iterator[str]:
         value = given.get(name)
         if value not in (None, "") and (not isinstance(value, str) or not value.strip()):
             yield f"{place}.{name}: {value!r}; expected a text"
-    if given.get("on") not in (None, ""):
-        day = _day(given["on"])
+    if given.get("date") not in (None, ""):
+        day = _day(given["date"])
         if day is None:
-            yield f"{place}.on: {str(given['on'])!r}; expected a date, such as 2026-11-01"
+            yield f"{place}.date: {str(given['date'])!r}; expected a date, such as 2026-11-01"
         elif day > today:
-            yield f"{place}.on: {day.isoformat()} is yet to come; today is {today.isoformat()}"
+            yield f"{place}.date: {day.isoformat()} is yet to come; today is {today.isoformat()}"
     days = given.get("valid_days")
     if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= VALID_DAYS_MAX):
         yield f"{place}.valid_days: {days!r}; expected a whole number of days from 1 to {VALID_DAYS_MAX}"
@@ -136,7 +138,7 @@ def _day(value: Any) -> date | None:
 def _evidence(item: Item, given: Mapping[str, Any]) -> Evidence:
     return Evidence(
         " ".join(given["by"].split()),
-        _day(given["on"]) or date.min,
+        _day(given["date"]) or date.min,
         " ".join(given["what"].split()),
         str(given.get("link") or ""),
         int(given.get("valid_days") or item.valid_days),

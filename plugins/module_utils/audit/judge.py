@@ -13,6 +13,7 @@ from .evidence import EVIDENCE, NOT_APPLICABLE, EvidenceError, Said, read_said
 from .model import Audit, Facts, Item, Judged, State, quoted
 
 FAIL_ON = ("failed", "evidence_missing", "never")
+NONE_GIVEN = "none is given"
 
 
 def judge(
@@ -59,7 +60,7 @@ def _from_checks(item: Item, facts: Facts) -> Judged | None:
 def _from_operator(item: Item, said: Said, today: date) -> Judged:
     given = said.evidence.get(item.identity)
     if given is None:
-        return Judged(item, State.EVIDENCE_MISSING, "none is given", _wanted(item))
+        return Judged(item, State.EVIDENCE_MISSING, NONE_GIVEN, _wanted(item))
     if given.last_day() < today:
         stale = f"{given}, which counted until {given.last_day().isoformat()}"
         return Judged(item, State.EVIDENCE_MISSING, stale, f"renew it: {_wanted(item)}")
@@ -67,7 +68,7 @@ def _from_operator(item: Item, said: Said, today: date) -> Judged:
 
 
 def _wanted(item: Item) -> str:
-    return f"give {EVIDENCE}.{item.identity} with by, on and what: {item.needs} (valid for {item.valid_days} days)"
+    return f"give {EVIDENCE}.{item.identity} with by, date and what: {item.needs} (valid for {item.valid_days} days)"
 
 
 def chosen(checklist: Sequence[Item], guides: Any) -> list[Item]:

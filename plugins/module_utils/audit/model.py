@@ -42,14 +42,19 @@ class Facts:
     def proofs(self, word: str) -> list[tuple[str, Mapping[str, Any]]]:
         """Results, each with its host, of checks that say in ``proves`` that they are about ``word``, or in ``part``.
 
-        The part of an application is its name, which may be anything: that says nothing.
+        A part that is an application's name, or merely the type of the check, was not meant to say so.
         """
         return [
             (host, result)
             for host, part in (self.report.get("hosts") or {}).items()
             for result in part.get("results") or ()
-            if word in (result.get("proves") or ()) or (word == result.get("part") and not result.get("application"))
+            if word in (result.get("proves") or ()) or word == _told_part(result)
         ]
+
+
+def _told_part(result: Mapping[str, Any]) -> str:
+    part = str(result.get("part", ""))
+    return "" if result.get("application") or part == result.get("type") else part
 
 
 Rule = Callable[[Facts], Found]

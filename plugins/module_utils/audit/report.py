@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .checklist import GUIDES, ITEMS
+from .judge import NONE_GIVEN
 from .model import State
 
 WORDS = {
@@ -52,8 +53,10 @@ def table(audit: Mapping[str, Any]) -> str:
         lines += ["", f"{guide}  {GUIDES[guide]}: {_passed(items)}"]
         for item in items:
             lines.append(f"  {WORDS[item['state']].ljust(width)}  {item['id'].ljust(5)}  {item['text']}")
-            if item["state"] in (State.FAILED.value, State.EVIDENCE_MISSING.value):
+            if item["state"] == State.NOT_APPLICABLE.value:
                 lines += _wrapped(item["evidence"], width + 11)
+            elif item["state"] != State.PASSED.value:
+                lines += _wrapped(item["evidence"], width + 11) if item["evidence"] != NONE_GIVEN else []
                 lines += _wrapped(f"Next: {item['next_step']}", width + 11)
     return "\n".join(lines)
 

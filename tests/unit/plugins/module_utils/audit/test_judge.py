@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 TODAY = date(2026, 11, 24)
 WHOLE, TOPOLOGY = stack()
-TRAINING = {"by": "Ana Lopez", "on": "2026-11-01", "what": "training of the on-call team"}
+TRAINING = {"by": "Ana Lopez", "date": "2026-11-01", "what": "training of the on-call team"}
 
 
 def judged(identity, evidence=None, not_applicable=None, seen=WHOLE, today=TODAY):
@@ -25,7 +25,7 @@ def judged(identity, evidence=None, not_applicable=None, seen=WHOLE, today=TODAY
 
 @pytest.mark.parametrize("day", ["2026-11-01", date(2026, 11, 1), datetime(2026, 11, 1, 9)])
 def test_evidence_passes_and_is_quoted(day):
-    one = judged("S1-10", {"S1-10": {**TRAINING, "on": day, "link": "https://wiki.example.org/training"}})
+    one = judged("S1-10", {"S1-10": {**TRAINING, "date": day, "link": "https://wiki.example.org/training"}})
     assert one.state.value == "passed"
     for word in ("Ana Lopez", "2026-11-01", "training of", "https://wiki", "valid until 2027-11-01"):
         assert word in one.evidence
@@ -39,12 +39,12 @@ def test_without_evidence_it_is_missing_and_says_which():
 
 @given(age=st.integers(0, 800), days=st.integers(1, 700))
 def test_evidence_counts_until_its_last_day(age, days):
-    evidence = {"S1-10": {**TRAINING, "on": TODAY - timedelta(days=age), "valid_days": days}}
+    evidence = {"S1-10": {**TRAINING, "date": TODAY - timedelta(days=age), "valid_days": days}}
     assert judged("S1-10", evidence).state.value == ("passed" if age <= days else "evidence_missing")
 
 
 def test_stale_evidence_is_shown_and_to_be_renewed():
-    one = judged("S0-6", {"S0-6": {**TRAINING, "on": "2026-01-01"}})
+    one = judged("S0-6", {"S0-6": {**TRAINING, "date": "2026-01-01"}})
     assert one.state.value == "evidence_missing"
     assert "counted until 2026-04-01" in one.evidence
     assert one.next_step.startswith("renew it")
@@ -73,15 +73,16 @@ def test_a_check_of_the_operators_own_decides_before_evidence(identity, word, st
     [
         ({"S1-11": TRAINING}, None, ["slipway_audit_evidence.S1-11", "no item", "did you mean S1-1"]),
         ({"S0-7": TRAINING}, None, ["slipway_audit_evidence.S0-7", "is looked at"]),
-        ({"S1-10": "done"}, None, ["slipway_audit_evidence.S1-10", "mapping with by, on, what"]),
-        ({"S1-10": {"by": "Ana"}}, None, ["S1-10.on: is missing", "S1-10.what: is missing"]),
+        ({"S1-10": "done"}, None, ["slipway_audit_evidence.S1-10", "mapping with by, date, what"]),
+        ({"S1-10": {"by": "Ana"}}, None, ["S1-10.date: is missing", "S1-10.what: is missing"]),
         ({"S1-10": {**TRAINING, "by": " "}}, None, ["S1-10.by"]),
         ({"S1-10": {**TRAINING, "by": 5}}, None, ["S1-10.by", "a text"]),
-        ({"S1-10": {**TRAINING, "on": "2026-11-25"}}, None, ["S1-10.on", "yet to come"]),
-        ({"S1-10": {**TRAINING, "on": "1.11.2026"}}, None, ["S1-10.on", "2026-11-01"]),
+        ({"S1-10": {**TRAINING, "date": "2026-11-25"}}, None, ["S1-10.date", "yet to come"]),
+        ({"S1-10": {**TRAINING, "date": "1.11.2026"}}, None, ["S1-10.date", "2026-11-01"]),
         ({"S1-10": {**TRAINING, "valid_days": 0}}, None, ["S1-10.valid_days", "1 to 3650"]),
         ({"S1-10": {**TRAINING, "valid_days": True}}, None, ["S1-10.valid_days"]),
         ({"S1-10": {**TRAINING, "vaild_days": 5}}, None, ["S1-10.vaild_days", "did you mean valid_days"]),
+        ({"S1-10": {"by": "Ana", True: "2026-11-01", "what": "x"}}, None, ["S1-10.True", "did you mean date"]),
         (["S1-10"], None, ["slipway_audit_evidence: ['S1-10']", "mapping"]),
         (None, {"S2-12": ""}, ["slipway_audit_not_applicable.S2-12", "the reason"]),
         (None, {"S2-12": True}, ["slipway_audit_not_applicable.S2-12", "the reason"]),

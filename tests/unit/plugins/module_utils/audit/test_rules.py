@@ -241,6 +241,20 @@ def test_the_part_of_an_application_says_nothing():
     assert state_of("S1-6", seen, topology) == "failed"
 
 
+def test_the_type_of_a_check_that_names_no_part_says_nothing():
+    own = {
+        **WHOLE["hosts"]["edge1"]["results"][0],
+        "type": "redis",
+        "part": "redis",
+        "proves": [],
+        "status": "critical",
+    }
+    results = {name: part["results"] for name, part in WHOLE["hosts"].items()}
+    seen = report({**results, "edge1": [*results["edge1"], own]})
+    assert state_of("S4-3", seen) == "passed"
+    assert state_of("S1-4", seen) == "failed"
+
+
 def test_a_check_of_the_operators_own_stands_for_a_part():
     seen, topology = stack(own=())
     assert state_of("S1-5", seen, topology) == "failed"
