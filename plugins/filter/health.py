@@ -55,7 +55,6 @@ def health_report(
     register: str = "slipway_health",
     at: str = "",
     previous: Any = None,
-    audit: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The report over what each host registered."""
     return merge(
@@ -65,7 +64,6 @@ def health_report(
         groups={host: hostvars[host].get("group_names") or () for host in hosts},
         apps=_apps(hostvars, hosts),
         previous=previous,
-        audit=audit,
     )
 
 

@@ -127,9 +127,8 @@ def report(
         history.append(
             {"at": f"2026-03-14T0{run // 6}:{run % 6}0:00Z", "verdict": verdict, "score": score, "answer_ms": times}
         )
-    return merge(
-        list(found), answers, AT, groups=groups or GROUPS, apps=apps or APPS, previous={"history": history}, audit=audit
-    )
+    merged = merge(list(found), answers, AT, groups=groups or GROUPS, apps=apps or APPS, previous={"history": history})
+    return {**merged, **({"audit": audit} if audit else {})}
 
 
 def audit() -> dict[str, Any]:

@@ -41,7 +41,7 @@ def page(template: str, report: Mapping[str, Any]) -> str:
         "@STYLE_HASH@": _hash(style.group(1)),
     }
     # In one pass, so that a text of the report that looks like a placeholder stays a text.
-    return re.sub("|".join(PLACEHOLDERS), lambda match: values[match.group()], template)
+    return _encodable(re.sub("|".join(PLACEHOLDERS), lambda match: values[match.group()], template))
 
 
 def embedded(value: Any) -> str:
@@ -49,7 +49,11 @@ def embedded(value: Any) -> str:
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    # A lone surrogate, which no UTF-8 file can hold.
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    """Without lone surrogates, which no UTF-8 file can hold."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 

@@ -64,12 +64,11 @@ def merge(
     groups: Mapping[str, Sequence[str]] | None = None,
     apps: Any = None,
     previous: Any = None,
-    audit: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The report over all hosts, from what the module ``health_check`` returned on each.
 
     ``at`` is when, as text. A host without results counts as failed. ``groups`` are those of each host, ``apps`` is
-    ``slipway_apps``, ``previous`` the report before, whose history goes on, and ``audit`` is put in as it is.
+    ``slipway_apps``, and ``previous`` the report before, whose history goes on.
     """
     parts: dict[str, dict[str, Any]] = {}
     everything: list[Mapping[str, Any]] = []
@@ -96,7 +95,6 @@ def merge(
         "problems": [problem for rank, weight, problem in problems],
         "hosts": parts,
         "applications": applications(apps),
-        **({"audit": audit} if audit else {}),
     }
     return {**report, "history": carry(previous, report)}
 
