@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from .model import CouldNotRun, Unreachable
 from .tools import Deadline
@@ -42,10 +45,10 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     """A TCP connection. Raises Unreachable, saying why there is none."""
     target = where(host, port)
     try:
-        connection = socket.create_connection((host, port), timeout=deadline.left())
-    except socket.gaierror as error:
+        connection = _connect_to_any(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), deadline)
+    except (socket.gaierror, UnicodeError) as error:
         raise Unreachable(
-            f"the name {host} does not resolve ({error.strerror or error})",
+            f"the name {host} does not resolve ({getattr(error, 'strerror', None) or error})",
             f"correct the name, or the name service on this host (getent hosts {host})",
         ) from None
     except ConnectionRefusedError:
@@ -68,6 +71,59 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     with suppress(OSError):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+def _connect_to_any(candidates: Sequence[Any], deadline: Deadline) -> socket.socket:
+    """Try one address after another; one that never answers leaves the others their share of the time."""
+    problem: OSError | None = None
+    for number, (family, kind, protocol, _dummy, address) in enumerate(candidates):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(deadline.left() / (len(candidates) - number))
+            connection.connect(address)
+            return connection
+        except OSError as error:
+            connection.close()
+            problem = error
+        except BaseException:
+            connection.close()
+            raise
+    raise problem or OSError("the name has no address")
+
+
+class TimedSocket:
+    """A connection as http.client uses one, only that no read waits beyond the deadline.
+
+    The time limit of a plain socket begins anew with every byte, which a server that drips makes endless.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        self._connection.settimeout(self._deadline.left())
+        self._connection.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedReader(self._connection, self._deadline))
+
+    def close(self) -> None:
+        """http.client hangs up before the body is read; whoever opened the connection closes it."""
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
+        super().__init__()
+        self._connection = connection
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(self._deadline.left())
+        return self._connection.recv_into(buffer)
 
 
 def tls_context(ca_file: str, verify: bool = True, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:

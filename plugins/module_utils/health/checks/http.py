@@ -7,17 +7,20 @@ import http.client
 import json
 import re
 import socket
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..assertions import Assertion, check_assertion, parse_assertions
 from ..check import Check
 from ..model import Finding, Outcome, Status, Unreachable, judged, level
-from ..net import broken_off
+from ..net import TimedSocket, broken_off
 from ..options import option
 from ..secrets import mask_url
 from ..tools import Deadline, Tools
+from ..units import human_bytes
 from ..web import (
     address_problems,
     header_problems,
@@ -34,12 +37,13 @@ MAX_BODY_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; ``body`` holds at most MAX_BODY_BYTES."""
+    """What came back; ``body`` holds at most MAX_BODY_BYTES, ``cut`` says that there was more."""
 
     status: int
     headers: dict[str, str]
     body: str
     took_ms: float
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,14 @@ class HttpCheck(Check):
         findings: list[Finding] = []
         wanted = [f"status {codes}"]
         if answer.status not in self.status:
-            findings.append(Finding(Status.CRITICAL, f"status {answer.status}", _status_step(answer.status)))
+            target = answer.headers.get("location", "")
+            to = f", a redirect to {mask_url(target)}" if target and 300 <= answer.status < 400 else ""
+            findings.append(Finding(Status.CRITICAL, f"status {answer.status}{to}", _status_step(answer.status)))
         if self.contains:
             wanted.append(f'a body with "{self.contains}"')
             if self.contains not in answer.body:
-                findings.append(Finding(Status.CRITICAL, f'the body does not hold "{self.contains}"', _LOG_STEP))
+                part = f"the first {human_bytes(MAX_BODY_BYTES)} of the body do" if answer.cut else "the body does"
+                findings.append(Finding(Status.CRITICAL, f'{part} not hold "{self.contains}"', _LOG_STEP))
         for name, pattern in self.response_headers.items():
             value = answer.headers.get(name.lower())
             wanted.append(f"no header {name}" if pattern is None else f"header {name} matching {pattern}")
@@ -113,7 +120,7 @@ class HttpCheck(Check):
                 findings.append(Finding(Status.CRITICAL, f"header {name} {shown}", _LOG_STEP))
         assertions = parse_assertions(self.json)[0]
         wanted += [assertion.describe() for assertion in assertions]
-        findings += _json_findings(assertions, answer.body)
+        findings += _json_findings(assertions, answer)
         findings.append(
             level(
                 answer.took_ms,
@@ -142,10 +149,10 @@ class HttpCheck(Check):
         server_name = self.server_name or name_of(host_header(self.headers))
         plain = open_address(address, self.connect_to, server_name, self.ca_file, self.verify, deadline)
         connection = http.client.HTTPConnection(address.host, address.port)
-        connection.sock = plain
+        # No socket by name, but all that is asked of one here.
+        connection.sock = TimedSocket(plain, deadline)
         try:
-            plain.settimeout(deadline.left())
-            return self._exchange(connection, plain, request_headers(address, self.headers), address.path, deadline)
+            return self._exchange(connection, request_headers(address, self.headers), address.path, deadline)
         except (TimeoutError, socket.timeout):
             raise Unreachable(
                 f"connected, but no whole answer within {deadline.seconds:g} s",
@@ -165,7 +172,6 @@ class HttpCheck(Check):
     def _exchange(
         self,
         connection: http.client.HTTPConnection,
-        plain: socket.socket,
         headers: dict[str, str],
         path: str,
         deadline: Deadline,
@@ -182,16 +188,12 @@ class HttpCheck(Check):
         connection.endheaders(body)
         response = connection.getresponse()
         received = b""
-        while len(received) < MAX_BODY_BYTES:
-            # Each read gets what is left of the time, so a server that drips cannot stretch it.
-            left = deadline.left()
-            if response.isclosed():
-                break
-            plain.settimeout(left)
+        while len(received) <= MAX_BODY_BYTES and not response.isclosed():
             chunk = response.read1(65536)
             if not chunk:
                 break
             received += chunk
+        received, cut = _unpacked(received, response.headers.get("Content-Encoding", ""))
         charset = response.headers.get_content_charset("utf-8")
         try:
             text = received.decode(charset, errors="replace")
@@ -202,6 +204,7 @@ class HttpCheck(Check):
             {name.lower(): value for name, value in response.getheaders()},
             text,
             deadline.spent_ms(),
+            cut,
         )
 
 
@@ -225,12 +228,15 @@ def _status_step(status: int) -> str:
     return "look into the log of the program" if status >= 500 else "correct the request, or the status wanted"
 
 
-def _json_findings(assertions: list[Assertion], body: str) -> list[Finding]:
+def _json_findings(assertions: list[Assertion], answer: Answer) -> list[Finding]:
     if not assertions:
         return []
+    if answer.cut:
+        text = f"the answer is larger than {human_bytes(MAX_BODY_BYTES)}, too large to look into"
+        return [Finding(Status.CRITICAL, text, "check an address whose answer is smaller")]
     try:
-        document = json.loads(body)
-    except ValueError:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
         return [Finding(Status.CRITICAL, "the answer is no JSON", _LOG_STEP)]
     wrong = (check_assertion(assertion, document) for assertion in assertions)
     return [
@@ -238,6 +244,15 @@ def _json_findings(assertions: list[Assertion], body: str) -> list[Finding]:
         for text in wrong
         if text
     ]
+
+
+def _unpacked(received: bytes, encoding: str) -> tuple[bytes, bool]:
+    """What a server packed though it was not asked to, up to MAX_BODY_BYTES; and whether there was more."""
+    if encoding.strip().lower() in ("gzip", "x-gzip", "deflate"):
+        # Either header is recognised; deflate without one is not, as with most clients.
+        with suppress(zlib.error):
+            received = zlib.decompressobj(wbits=47).decompress(received, MAX_BODY_BYTES + 1)
+    return received[:MAX_BODY_BYTES], len(received) > MAX_BODY_BYTES
 
 
 def _body(body: object) -> bytes | None:

@@ -132,10 +132,23 @@ class TlsCheck(Check):
     def _open(self, deadline: Deadline) -> socket.socket:
         connection = connect(self.host, self.port, deadline)
         if self.starttls == "postgresql":
-            connection.settimeout(deadline.left())
+            try:
+                self._ask_postgresql(connection, deadline)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _ask_postgresql(self, connection: socket.socket, deadline: Deadline) -> None:
+        connection.settimeout(deadline.left())
+        try:
             # SSLRequest of PostgreSQL's protocol: length 8, code 80877103.
             connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
-            if connection.recv(1) != b"S":
-                connection.close()
-                raise Unreachable(f"{self.target()} does not offer TLS", "set ssl = on and a certificate in PostgreSQL")
-        return connection
+            answer = connection.recv(1)
+        except (TimeoutError, socket.timeout):
+            raise Unreachable(
+                f"{self.target()} accepts connections but does not answer within {deadline.seconds:g} s",
+                "look whether PostgreSQL hangs, and whether the port is its own",
+            ) from None
+        if answer != b"S":
+            raise Unreachable(f"{self.target()} does not offer TLS", "set ssl = on and a certificate in PostgreSQL")

@@ -241,5 +241,7 @@ class WebsocketCheck(Check):
                     return
                 continue
             kind, message = (opcode or kind), (message + payload if opcode == 0 else payload)
+            if len(message) > MAX_FRAME_BYTES:
+                raise ConnectionResetError(f"it sent a message of more than {MAX_FRAME_BYTES} bytes")
             if last and wanted(kind, message.decode("utf-8", errors="replace")):
                 return

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
+import threading
+import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.stack.plugins.module_utils.health.checks.http import Answer
+from ansible_collections.slipway.stack.plugins.module_utils.health.checks.http import MAX_BODY_BYTES, Answer
 from ansible_collections.slipway.stack.plugins.module_utils.health.model import CouldNotRun, Status, Unreachable
+from ansible_collections.slipway.stack.plugins.module_utils.health.tools import Deadline
 
 # S3's answer of /api/health/websocket.
 WEBSOCKET_HEALTH = json.dumps({"status": "healthy", "memoryUsage": "245MB", "uptime": "2h 15m"})
@@ -22,6 +27,12 @@ OK, WARNING, CRITICAL = Status.OK, Status.WARNING, Status.CRITICAL
     [
         ({}, Answer(200, {}, "", 12), OK, "status 200 in 12 ms"),
         ({}, Answer(503, {}, "", 12), CRITICAL, "status 503"),
+        ({}, Answer(302, {"location": "/login?token=s3cret"}, "", 1), CRITICAL, "302, a redirect to /login?token=***"),
+        ({}, Answer(200, {"location": "/x"}, "", 1), OK, "status 200 in 1 ms"),
+        ({}, Answer(200, {}, "x", 1, cut=True), OK, ""),
+        ({"contains": "ok"}, Answer(200, {}, "x", 1, cut=True), CRITICAL, "the first 1.0 MB of the body do not hold"),
+        ({"json": {"a": 1}}, Answer(200, {}, '{"a": 1', 1, cut=True), CRITICAL, "too large to look into"),
+        ({"json": {"a": 1}}, Answer(200, {}, "[" * 200000, 1), CRITICAL, "no JSON"),
         ({"status": [401, 403]}, Answer(403, {}, "", 12), OK, ""),
         ({"contains": "ok"}, Answer(200, {}, "not well", 12), CRITICAL, 'does not hold "ok"'),
         ({}, Answer(200, {}, "", 1000), WARNING, "took 1000 ms"),
@@ -118,6 +129,80 @@ def test_slow_answers_are_cut(
     port = answer_http(delay=2)
     with pytest.raises(Unreachable, match=r"no whole answer within 0\.3 s"):
         look(make_check(type="http", url=f"http://127.0.0.1:{port}/", timeout_seconds=0.3))
+
+
+def test_dripping_answers_are_cut_in_every_part(
+    make_check: Callable[..., Any], look: Callable[..., Any], serve: Callable[..., int]
+) -> None:
+    """One byte at a time begins the time limit of a plain socket anew."""
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for head, drop in ((b"HTTP/1.1 200 OK\r\nX: ", b"x"), (b"HTTP/1.1 200 OK\r\n\r\n", b"x"), (chunked, b"0")):
+
+        def talk(connection: socket.socket, head: bytes = head, drop: bytes = drop) -> None:
+            connection.sendall(head)
+            for _ in range(60):
+                connection.sendall(drop)
+                time.sleep(0.05)
+
+        started = time.monotonic()
+        with pytest.raises(Unreachable, match=r"no whole answer within 0\.3 s"):
+            look(make_check(type="http", url=f"http://127.0.0.1:{serve(talk)}/", timeout_seconds=0.3))
+        assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_reads_what_was_packed_unasked(
+    make_check: Callable[..., Any], look: Callable[..., Any], serve: Callable[..., int], pack: Callable[[bytes], bytes]
+) -> None:
+    name = "gzip" if pack is gzip.compress else "deflate"
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        body = pack(b'{"status": "ok"}')
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+
+    outcome = look(make_check(type="http", url=f"http://127.0.0.1:{serve(talk)}/", json={"status": "ok"}))
+    assert outcome.status is OK, outcome
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_endless_body_is_read_only_so_far(
+    make_check: Callable[..., Any], look: Callable[..., Any], serve: Callable[..., int], packed: bool
+) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        encoding = "Content-Encoding: gzip\r\n" if packed else ""
+        connection.sendall(f"HTTP/1.1 200 OK\r\n{encoding}\r\n".encode())
+        # 100 MB, which packed are 100 kB; or without end.
+        if packed:
+            connection.sendall(gzip.compress(bytes(100_000_000), compresslevel=1))
+        while not packed:
+            connection.sendall(b"x" * 65536)
+
+    answer = make_check(type="http", url=f"http://127.0.0.1:{serve(talk)}/").ask(Deadline.after(time.monotonic, 20))
+    assert answer.cut
+    assert len(answer.body) == MAX_BODY_BYTES
+
+
+def test_reads_chunks_and_ipv6(make_check: Callable[..., Any], look: Callable[..., Any]) -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+    def talk() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            body = b'9\r\n{"status"\r\n6;x=y\r\n: "ok"\r\n1\r\n}\r\n0\r\nX: trailer\r\n\r\n'
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+
+    with listener:
+        threading.Thread(target=talk, daemon=True).start()
+        url = f"http://[::1]:{listener.getsockname()[1]}/"
+        outcome = look(make_check(type="http", url=url, json={"status": "ok"}))
+    assert outcome.status is OK, outcome
 
 
 def test_refused(make_check: Callable[..., Any], look: Callable[..., Any]) -> None:

@@ -34,6 +34,28 @@ def test_a_name_that_does_not_resolve(make_check: Callable[..., Any], look: Call
         look(make_check(type="tcp", host="no-such-host.invalid", port=1))
 
 
+def test_an_address_that_never_answers_leaves_time_for_the_next(
+    make_check: Callable[..., Any],
+    look: Callable[..., Any],
+    serve: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = serve(lambda connection: None)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as one, socket.socket() as two:
+        for waiting in (one, two):
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        found = [(*kind, full.getsockname()), (*kind, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
+        outcome = look(make_check(type="tcp", host="two.test", port=port, timeout_seconds=2, warn_ms=0))
+        assert outcome.status is Status.OK
+        assert 900 < outcome.measures["answer_ms"] < 2000
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: [])
+        with pytest.raises(Unreachable, match="no address"):
+            look(make_check(type="tcp", host="none.test", port=port))
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [("a:1", ("a", 1)), ("127.0.0.1:443", ("127.0.0.1", 443)), ("[::1]:443", ("::1", 443))],
