@@ -22,7 +22,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.health.checks.redis_
 from ansible_collections.slipway.stack.plugins.module_utils.health.model import Status, Unreachable
 from ansible_collections.slipway.stack.plugins.module_utils.health.redis_login import parse_pairs
 from ansible_collections.slipway.stack.plugins.module_utils.health.tools import Tools
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 OK, WARNING, CRITICAL = Status.OK, Status.WARNING, Status.CRITICAL
@@ -85,6 +85,7 @@ def test_reads_nodes() -> None:
     assert nodes[7].failed
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, SLOTS - 1), st.integers(0, 3000)), max_size=8))
 def test_free_slots_are_those_that_nobody_has(spans: list[tuple[int, int]]) -> None:
     slots = tuple((first, min(first + length, SLOTS - 1)) for first, length in spans)
