@@ -117,7 +117,7 @@ class HttpCheck(Check):
                 continue
             if pattern is None or value is None or not re.search(str(pattern), value):
                 shown = "is not there" if value is None else f'is "{value}"'
-                findings.append(Finding(Status.CRITICAL, f"header {name} {shown}", _LOG_STEP))
+                findings.append(Finding(Status.CRITICAL, f"header {name} {shown}", _HEADER_STEP))
         assertions = parse_assertions(self.json)[0]
         wanted += [assertion.describe() for assertion in assertions]
         findings += _json_findings(assertions, answer)
@@ -208,6 +208,10 @@ class HttpCheck(Check):
         )
 
 
+_HEADER_STEP = (
+    "look who sends the header, or should: the program, or the edge (slipway_apps.NAME.headers and cors, then "
+    "ansible-playbook slipway.stack.site --tags nginx)"
+)
 _LOG_STEP = "look into the log of the program, and call the address by hand"
 
 
