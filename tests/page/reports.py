@@ -138,7 +138,7 @@ def report(
 
 def audit() -> dict[str, Any]:
     """A filled-in checklist of 58 items."""
-    guides = ("S0 SaaS portal", "S1 Cloud IDE", "S2 Collaborative editor", "S3 Websocket CRM", "S4 Six million users")
+    guides = {"S0": "Portal", "S1": "Workspace", "S2": "Editor", "S3": "CRM with websockets", "S4": "Six million users"}
     states = ["passed"] * 8 + ["not_applicable", "evidence_missing"]
     items = []
     for number in range(58):
@@ -146,7 +146,7 @@ def audit() -> dict[str, Any]:
         items.append(
             {
                 "id": f"S{number % 5}-{number // 5 + 1}",
-                "guide": guides[number % 5],
+                "guide": f"S{number % 5}",
                 "section": ("Security", "Performance", "Backups")[number // 5 % 3],
                 "text": ("TLS 1.2 or newer everywhere", "Rate limits are on", "Backups are restored on a timer")[
                     number % 3
@@ -160,7 +160,8 @@ def audit() -> dict[str, Any]:
             }
         )
     counts = {state: sum(item["state"] == state for item in items) for state in (*dict.fromkeys(states), "failed")}
-    return {"counts": counts, "automatic": sum(item["kind"] == "automatic" for item in items), "items": items}
+    automatic = sum(item["kind"] == "automatic" for item in items)
+    return {"counts": counts, "automatic": automatic, "guides": guides, "items": items}
 
 
 def healthy() -> dict[str, Any]:

@@ -173,6 +173,7 @@ def test_the_checklists(show: Show) -> None:
     tab = show("healthy")
     assert count(tab, "#audit .item") == 58
     assert count(tab, "#audit .guide") == 5
+    assert "S3  CRM with websockets" in text(tab, "#audit")
     assert count(tab, "#audit .guide[open]") == 1
     assert "of 58 items are checked automatically" in text(tab, "#audit")
     assert count(show("degraded"), "#audit") == 0

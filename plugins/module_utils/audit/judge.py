@@ -30,7 +30,7 @@ def judge(
     """
     said = read_said(evidence, not_applicable, today)
     facts = Facts(report, topology)
-    return Audit(tuple(_judged(item, facts, said, today) for item in checklist), AUTOMATIC)
+    return Audit(tuple(_judged(item, facts, said, today) for item in checklist), AUTOMATIC, GUIDES)
 
 
 def _judged(item: Item, facts: Facts, said: Said, today: date) -> Judged:

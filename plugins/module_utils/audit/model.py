@@ -115,10 +115,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit says; ``automatic`` counts the items of the whole checklist that need no operator's evidence."""
+    """What an audit says.
+
+    ``automatic`` counts the items of the whole checklist that need no operator's evidence; ``guides`` are the titles.
+    """
 
     items: tuple[Judged, ...]
     automatic: int
+    guides: Mapping[str, str]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -129,6 +133,7 @@ class Audit:
         return {
             "counts": self.counts,
             "automatic": self.automatic,
+            "guides": dict(self.guides),
             "items": [judged.as_dict() for judged in self.items],
         }
 

@@ -64,10 +64,12 @@ OTHER_VARIABLES = (
     "slipway_redis_password",
     "slipway_report_directory",
     "slipway_status_fail_on",
+    "slipway_status_file",
     "slipway_verify_fail_on",
     # Facts that the playbooks set.
     "slipway_audit",
     "slipway_host",
+    "slipway_report",
     "slipway_topology",
 )
 PUBLIC_VARIABLES = frozenset(HOST_VARIABLES + GLOBAL_VARIABLES + OTHER_VARIABLES)
