@@ -45,6 +45,8 @@ def shake(connection: socket.socket, key: str = "") -> None:
 
 def read_frame(connection: socket.socket) -> tuple[int, bytes]:
     head = connection.recv(2, socket.MSG_WAITALL)
+    if not head:
+        raise ConnectionResetError
     key = connection.recv(4, socket.MSG_WAITALL)
     payload = connection.recv(head[1] & 0x7F, socket.MSG_WAITALL)
     return head[0] & 0x0F, bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
