@@ -80,7 +80,7 @@ def test_a_click_opens_the_evidence_and_escape_closes_it(show: Show) -> None:
     assert tab.run("location.hash.startsWith('#check=')")
     tab.key("Escape", 27)
     tab.until("!document.querySelector('dialog').open")
-    assert tab.run("location.hash") == ""
+    tab.until("location.hash === ''")
 
 
 def test_a_host_and_a_part_of_the_map_open(show: Show) -> None:

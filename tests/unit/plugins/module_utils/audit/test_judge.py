@@ -145,7 +145,7 @@ def whole_audit(**words):
 
 def test_an_audit_as_data():
     audit = whole_audit()
-    assert set(audit) == {"counts", "automatic", "items"}
+    assert set(audit) == {"counts", "automatic", "guides", "items"}
     assert sum(audit["counts"].values()) == len(audit["items"]) == 58
     assert audit["automatic"] == AUTOMATIC
     assert set(audit["items"][0]) == {"id", "guide", "section", "text", "kind", "state", "evidence", "next_step"}
