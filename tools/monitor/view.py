@@ -147,7 +147,7 @@ def _body(view: View, report: Mapping[str, Any], width: int, room: int | None, s
         for problem in problems:
             lines += problem
         return [*lines, *(["Changed", *changed] if changed else [])]
-    last = ["", style.paint("Changed", "bold"), *changed[:CHANGES]] if changed and room >= 10 else []
+    last = ["", style.paint("Changed", "bold"), *changed[: min(CHANGES, room // 6)]] if changed and room >= 12 else []
     room -= len(last)
     wanted = sum(map(len, problems)) + 2 if problems else 0
     most = max(min(len(hosts), room - wanted), min(len(hosts), room // 2), 1)
@@ -158,11 +158,14 @@ def _body(view: View, report: Mapping[str, Any], width: int, room: int | None, s
         left = room - len(lines)
         for number, problem in enumerate(problems):
             rest = len(problems) - number
-            if len(problem) > left - (1 if rest > 1 else 0):
+            more = 1 if rest > 1 else 0
+            # Its first line alone says more than that there is one more.
+            kept = problem if len(problem) <= left - more else problem[:1]
+            if len(kept) > left - more:
                 lines.append(style.paint(f"  and {rest} more", "soft"))
                 break
-            lines += problem
-            left -= len(problem)
+            lines += kept
+            left -= len(kept)
     return [*lines, *last]
 
 
