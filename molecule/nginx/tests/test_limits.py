@@ -577,6 +577,18 @@ def test_a_limit_may_change_whom_it_counts(host, address, user, further):
     assert passed(ask(host, "limited.test/bucket", 5, source=address)) == 2
 
 
+def test_the_admin_socket_tells_the_limits_that_nginx_runs_with(host):
+    socket = "/var/lib/slipway/nginx/admin.sock"
+    told = json.loads(host.check_output(f"curl -sf --unix-socket {socket} http://localhost/limits"))["applications"]
+    assert told["crowded"]["connections_max"] == 3
+    limits = told["limited"]["limits"]
+    assert (limits["bucket"]["requests"], limits["bucket"]["seconds"]) == (6, 60)
+    assert (limits["visits"]["by"], limits["visits"]["tiers"]["admin"]) == ("user", 500)
+    assert limits["tried_bucket"]["dry_run"]
+    assert limits["tried_window"]["dry_run"]
+    assert "general" in limits
+
+
 def test_keys_are_for_root_alone(host, further):
     assert host.check_output("stat -c '%a %U' /etc/slipway/nginx /etc/slipway/nginx/es.key") == "700 root\n600 root"
     assert not host.file("/etc/slipway/nginx/tokens.key").exists

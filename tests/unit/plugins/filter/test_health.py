@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,11 @@ def test_what_is_no_report_is_refused(name: str) -> None:
     for wrong in ({}, [], "text", {"verdict": "healthy"}):
         with pytest.raises(AnsibleFilterError, match="health_report"):
             FILTERS[name](wrong, *more)
+
+
+def test_checks_of_hosts_get_the_controllers_time() -> None:
+    given = [{"type": "host"}, {"type": "host", "controller_epoch": 5}, {"type": "tcp"}]
+    mine, own, other = FILTERS["health_clock"](given)
+    assert abs(mine["controller_epoch"] - time.time()) < 60
+    assert own == given[1]
+    assert other == given[2]
