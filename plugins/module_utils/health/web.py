@@ -8,12 +8,13 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from .net import connect, secure, split_address, tls_context, where
 from .tools import Deadline
 
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 
@@ -61,7 +62,8 @@ def parse_url(url: str, schemes: tuple[str, ...]) -> Address:
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + base64.b64encode(pair.encode()).decode()
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # Characters that a request line cannot hold are sent as browsers do; what is quoted already stays.
+    path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_PRINTABLE)
     return Address(parts.scheme, host, port or _PORTS[parts.scheme], authority, path, authorization)
 
 

@@ -92,6 +92,16 @@ def test_asks_and_sends(
     assert f"via 127.0.0.1:{port}" in check.target()
 
 
+def test_sends_letters_of_any_language(
+    make_check: Callable[..., Any], look: Callable[..., Any], answer_http: Callable[..., int]
+) -> None:
+    requests: list[str] = []
+    port = answer_http(requests=requests)
+    url = f"http://127.0.0.1:{port}/b\u00fccher/a%20b?q=\u00e9&r=%C3%A9"
+    assert look(make_check(type="http", url=url, headers={"X-Name": "\u00e9"})).status is OK
+    assert requests[0].startswith("GET /b%C3%BCcher/a%20b?q=%C3%A9&r=%C3%A9 HTTP/1.1\r\n")
+
+
 def test_a_host_header_stands_in_for_the_url(
     make_check: Callable[..., Any], look: Callable[..., Any], answer_http: Callable[..., int]
 ) -> None:
