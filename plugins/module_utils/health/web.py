@@ -130,3 +130,21 @@ def request_headers(address: Address, headers: Mapping[str, object]) -> dict[str
     if address.authorization:
         wanted["Authorization"] = address.authorization
     return {**{name: value for name, value in wanted.items() if name.lower() not in present}, **given}
+
+
+def status_step(status: int) -> str:
+    """What to do about an answer with a status that was not wanted."""
+    steps = {
+        401: "give the check the credentials it needs, or let this path do without",
+        403: "look which rule refuses the request",
+        404: "correct the path, or look whether the right program and release answer",
+        429: "the request limit refuses the check: exempt the health path, or check less often",
+        502: "no program answers behind the proxy: look at the application's units and their log",
+        503: "the program says that it is not ready, or every member is out of the pool: look at what it depends on",
+        504: "the program behind the proxy does not answer in time: look at its log and its database",
+    }
+    if status in steps:
+        return steps[status]
+    if 300 <= status < 400:
+        return "check the address that it redirects to, or list this status as wanted"
+    return "look into the log of the program" if status >= 500 else "correct the request, or the status wanted"

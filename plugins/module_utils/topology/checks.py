@@ -30,10 +30,12 @@ def health_checks(topology: Topology, host: Host, ca_file: str) -> list[Check]:
 
     Raises :class:`TopologyError` where ``slipway_health_options`` of the host cannot be followed.
     """
-    for problem in problems(host.health_options):
-        raise TopologyError(
-            f"{problem.field} of {host.name} is {problem.received}, expected {problem.expected}: {problem.fix}"
-        )
+    wrong = [
+        f"{problem.field} of {host.name} is {problem.received}, expected {problem.expected}: {problem.fix}"
+        for problem in problems(host.health_options)
+    ]
+    if wrong:
+        raise TopologyError("\n".join(wrong))
     found = [*_host(host), *_data(topology, host, ca_file)]
     if "edge" in host.groups:
         found += _edge(topology, host, ca_file)
@@ -86,6 +88,8 @@ def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
     trust = _trust(app, ca_file)
     through: Check = {"connect_to": f"{bracketed(host.address)}:{host.https_port}", **trust}
     ready = {"type": "http", "url": f"https://{name}{app.spec['readiness_path']}", **through}
+    # What the edge adds to an answer it also adds to its own, when no instance gives one.
+    answered = {**ready, "status": [200, 502, 503, 504]}
     found: list[Check] = []
     if not trust:
         found.append(_certificate(f"certificate of {app.name}", host, _name(app, host), trust))
@@ -118,7 +122,7 @@ def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
     if headers:
         found.append(
             {
-                **ready,
+                **answered,
                 "name": f"{app.name} security headers",
                 "response_headers": dict.fromkeys(headers, r"\S"),
                 "proves": ["security_headers"],
@@ -127,7 +131,7 @@ def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
     if "*" not in _cors_origins(app):
         found.append(
             {
-                **ready,
+                **answered,
                 "name": f"{app.name} to pages of others",
                 "headers": {"Origin": FOREIGN_ORIGIN},
                 "response_headers": {"Access-Control-Allow-Origin": None},

@@ -29,6 +29,7 @@ from ..web import (
     open_address,
     parse_url,
     request_headers,
+    status_step,
 )
 
 SCHEMES = ("http", "https")
@@ -104,7 +105,7 @@ class HttpCheck(Check):
         if answer.status not in self.status:
             target = answer.headers.get("location", "")
             to = f", a redirect to {mask_url(target)}" if target and 300 <= answer.status < 400 else ""
-            findings.append(Finding(Status.CRITICAL, f"status {answer.status}{to}", _status_step(answer.status)))
+            findings.append(Finding(Status.CRITICAL, f"status {answer.status}{to}", status_step(answer.status)))
         if self.contains:
             wanted.append(f'a body with "{self.contains}"')
             if self.contains not in answer.body:
@@ -213,23 +214,6 @@ _HEADER_STEP = (
     "ansible-playbook slipway.stack.site --tags nginx)"
 )
 _LOG_STEP = "look into the log of the program, and call the address by hand"
-
-
-def _status_step(status: int) -> str:
-    steps = {
-        401: "give the check the credentials it needs, or let this path do without",
-        403: "look which rule refuses the request",
-        404: "correct the path, or look whether the right program and release answer",
-        429: "the request limit refuses the check: exempt the health path, or check less often",
-        502: "no program answers behind the proxy: look at the application's units and their log",
-        503: "the program says that it is not ready, or every member is out of the pool: look at what it depends on",
-        504: "the program behind the proxy does not answer in time: look at its log and its database",
-    }
-    if status in steps:
-        return steps[status]
-    if 300 <= status < 400:
-        return "check the address that it redirects to, or list this status as wanted"
-    return "look into the log of the program" if status >= 500 else "correct the request, or the status wanted"
 
 
 def _json_findings(assertions: list[Assertion], answer: Answer) -> list[Finding]:

@@ -25,6 +25,7 @@ from ..web import (
     open_address,
     parse_url,
     request_headers,
+    status_step,
 )
 
 SCHEMES = ("ws", "wss")
@@ -208,9 +209,12 @@ class WebsocketCheck(Check):
         if self.refused:
             return int(words[1]) if words[1].isdigit() else 0
         if words[1] != "101":
+            status = int(words[1]) if words[1].isdigit() else 0
             raise Unreachable(
                 f"the handshake was answered with status {words[1]}, wanted 101",
-                "look whether the proxy passes Upgrade on for this path, and whether the Origin is allowed",
+                status_step(status)
+                if status in (401, 404, 429) or status >= 500
+                else "look whether the proxy passes Upgrade on for this path, and whether the Origin is allowed",
             )
         answered = {
             name.strip().lower(): value.strip() for name, _dummy, value in (line.partition(":") for line in rest)
