@@ -107,7 +107,7 @@ def _served(app: Application, host: Host, ca_file: str) -> list[Check]:
         {
             "type": "limits",
             "name": f"{app.name} limits",
-            "requests": bool(merged(None, app.spec["limits"])),
+            **({} if merged(None, app.spec["limits"]) else {"requests": False}),
             "connections": _connections(app),
             "proves": ["limits"],
         },

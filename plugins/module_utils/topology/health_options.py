@@ -13,10 +13,17 @@ from ..health.table import CHECK_TYPES
 from .applications import Problem
 
 VARIABLE = "slipway_health_options"
+# fmt: off
 _DERIVED = frozenset(
-    ("name", "part", "application", "proves", "host", "port", "url", "unit", "user", "database", "connect_to")
+    (
+        "name", "part", "application", "proves", "host", "port", "url", "unit", "user", "database",
+        "connect_to", "ca_file", "server_name", "status", "json", "headers", "response_headers", "contains",
+        "method", "body", "refused", "send", "expect", "query", "nodes", "size", "replicas", "persistence",
+        "role", "writable", "connections", "active", "exists", "mode", "owner", "group",
+    )
 )
-"""Options that say what a derived check looks at; what else there is to look at goes into slipway_health_checks."""
+# fmt: on
+"""Options that say what a derived check looks at and for: these follow from the rest of the inventory."""
 
 
 def problems(given: Any) -> Iterator[Problem]:
@@ -59,5 +66,5 @@ def _unknown(place: str, word: str, known: tuple[str, ...]) -> Problem:
 
 
 def applied(checks: list[dict[str, Any]], options: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The checks with the options of their types; call :func:`problems` first."""
-    return [{**check, **options.get(check["type"], {})} for check in checks]
+    """The checks with the options of their types; what a check says itself wins. Call :func:`problems` first."""
+    return [{**options.get(check["type"], {}), **check} for check in checks]

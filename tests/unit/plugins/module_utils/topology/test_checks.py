@@ -126,7 +126,7 @@ def test_websocket_metrics_are_asked_for_where_the_program_has_them():
 )
 def test_limits_are_wanted_as_the_application_has_them(fields, requests, connections):
     (check,) = proving("limits", checks_of("edge1", with_shop(**fields)))
-    assert (check["requests"], check["connections"]) == (requests, connections)
+    assert (check.get("requests", True), check["connections"]) == (requests, connections)
 
 
 def test_a_single_instance_runs_on_no_other_host():
@@ -150,9 +150,18 @@ def test_options_are_by_type_and_host():
     assert len(parse_checks(mine)) == len(mine)
 
 
+def test_what_an_application_says_of_its_own_checks_wins():
+    apps = {"shop": {**SHOP, "health_checks": [{"path": "/api/health", "warn_ms": 100}, {"path": "/report"}]}}
+    variables = {"app1": {"slipway_health_options": {"http": {"warn_ms": 300}}}}
+    levels = {check["name"]: check["warn_ms"] for check in checks_of("app1", apps, None, variables) if "url" in check}
+    assert levels["shop 3000 /api/health"] == 100
+    assert levels["shop 3000 /report"] == 300
+
+
 @pytest.mark.parametrize(
     ("options", "field", "words"),
     [
+        ({"http": {"status": [200, 404]}}, "slipway_health_options.http.status", "remove"),
         ({"htp": {}}, "slipway_health_options.htp", "write http"),
         ({"http": {"crit_mss": 1}}, "slipway_health_options.http.crit_mss", "write crit_ms"),
         ({"http": {"url": "http://a"}}, "slipway_health_options.http.url", "remove"),

@@ -137,7 +137,7 @@ def refuse(status: str) -> Callable[[socket.socket], None]:
         (refuse("403 Forbidden"), Status.OK, "refused with status 403"),
         (refuse("401 Unauthorized"), Status.OK, "refused with status 401"),
         (refuse("502 Bad Gateway"), Status.CRITICAL, "answered with status 502"),
-        (echo, Status.CRITICAL, "the handshake was accepted"),
+        (shake, Status.CRITICAL, "the handshake was accepted"),
     ],
 )
 def test_a_handshake_that_has_to_be_refused(
