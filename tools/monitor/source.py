@@ -44,10 +44,19 @@ def program() -> str:
 
 
 def why(output: str, status: int, most: int = 12) -> str:
-    """What a failed run says: from the first error on, without Ansible's quoting of its own files."""
+    """What a failed run says: the errors of the last task that had any, without Ansible's quoting of its own files.
+
+    Errors of earlier tasks were passed over, such as of hosts that could not be reached.
+    """
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    start = next((number for number, line in enumerate(lines) if _SAYS_WHY.match(line)), None)
-    chosen = lines[-most:] if start is None else [line for line in lines[start:] if not _NOISE.match(line)][:most]
+    chosen = lines[-most:]
+    told = False
+    for number, line in enumerate(lines):
+        if line.startswith(("PLAY", "TASK")):
+            told = False
+        elif _SAYS_WHY.match(line) and not told:
+            told = True
+            chosen = [later for later in lines[number:] if not _NOISE.match(later)][:most]
     how = f"failed with status {status}" if status else "wrote no report"
     return "\n".join([f"{PLAYBOOK} {how}:", *chosen])
 

@@ -25,6 +25,10 @@ def test_what_is_no_report_is_said(text: str) -> None:
 def test_why_starts_at_the_error_and_leaves_the_quoting_out() -> None:
     output = """
 PLAY [Show the state of the stack] ****
+TASK [Read] ****
+[ERROR]: Task failed: app2 cannot be reached
+fatal: [app2]: UNREACHABLE! =>
+...ignoring
 TASK [Work out what this host has to be] ****
 [ERROR]: Task failed: slipway_apps.shop.port is 99999
 Origin: /x/playbooks/tasks/topology.yml:3:3
@@ -34,12 +38,15 @@ Origin: /x/playbooks/tasks/topology.yml:3:3
     ^ column 3
 fatal: [app1]: FAILED! =>
     msg: slipway_apps.shop.port is 99999
+PLAY RECAP ****
+app1 : ok=1 failed=1
 """
     assert why(output, 2).splitlines() == [
         "slipway.stack.status failed with status 2:",
         "[ERROR]: Task failed: slipway_apps.shop.port is 99999",
         "fatal: [app1]: FAILED! =>",
         "    msg: slipway_apps.shop.port is 99999",
+        "app1 : ok=1 failed=1",
     ]
 
 
