@@ -266,7 +266,7 @@ class PostgresqlCheck(Check):
                     "look where the primary is (pg_is_in_recovery), and point the address at the right server",
                 )
             )
-        if state.in_recovery or self.replicas or state.replicas:
+        if self.lag_warn_seconds and (state.in_recovery or self.replicas or state.replicas):
             wanted.append(f"less than {self.lag_warn_seconds:g} s behind")
         if state.in_recovery:
             findings.append(self._own_lag(state))

@@ -53,8 +53,9 @@ class RedisCheck(RedisLogin):
     save_warn_seconds: float = option(
         "number", 0, minimum=0, about="Warning when changes wait so long for a snapshot; 0 for none."
     )
+    # A master pings its replicas every ten seconds, so that much silence says nothing.
     lag_warn_seconds: float = option(
-        "number", 10, minimum=0, about="Warning at this silence between master and replica."
+        "number", 20, minimum=0, about="Warning at this silence between master and replica."
     )
     lag_crit_seconds: float = option("number", 60, minimum=0, about="Critical at this silence.")
     warn_ms: float = option("number", 1000, minimum=0, about="Warning from this many milliseconds; 0 for none.")

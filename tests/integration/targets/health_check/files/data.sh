@@ -50,7 +50,8 @@ EOF
     for host in 1 2 3; do
         for port in 17011 17012; do
             printf '%s\n' "port $port" "bind 127.0.0.$host" "dir /run/health-test-$host-$port" 'save ""' \
-                'cluster-enabled yes' 'cluster-node-timeout 2000' "requirepass $REDISCLI_AUTH" \
+                'cluster-enabled yes' 'cluster-node-timeout 2000' 'repl-diskless-sync-delay 0' \
+                "cluster-announce-ip 127.0.0.$host" "requirepass $REDISCLI_AUTH" \
                 "masterauth $REDISCLI_AUTH" >redis-$host-$port.conf
         done
     done
@@ -61,8 +62,12 @@ EOF
     for host in 1 2 3; do
         for port in 17011 17012; do await "redis-cli -h 127.0.0.$host -p $port ping | grep PONG"; done
     done
-    redis-cli --cluster create 127.0.0.1:17011 127.0.0.2:17011 127.0.0.3:17011 \
+    timeout 60 redis-cli --cluster create 127.0.0.1:17011 127.0.0.2:17011 127.0.0.3:17011 \
         127.0.0.1:17012 127.0.0.2:17012 127.0.0.3:17012 --cluster-replicas 1 --cluster-yes >/dev/null
+    for host in 1 2 3; do
+        await "redis-cli -h 127.0.0.$host -p 17012 INFO replication | grep master_link_status:up"
+    done
+    await "redis-cli -p 17002 INFO replication | grep master_link_status:up"
 }
 
 mongodb_state() {
@@ -122,7 +127,11 @@ slow)
     session slow "psql -qX -h 127.0.0.1 -U health_test -d postgres -c 'SELECT pg_sleep(600)'"
     sleep 3
     ;;
-session_ended) systemctl stop "health-test-$2" ;;
+session_ended)
+    systemctl stop "health-test-$2"
+    # A query that runs does not notice that its client has gone.
+    sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()"
+    ;;
 slot)
     sql "SELECT pg_create_physical_replication_slot('health_gone', true)"
     sql "CREATE TABLE health_fill AS SELECT repeat('x', 100) FROM generate_series(1, 300000)"
