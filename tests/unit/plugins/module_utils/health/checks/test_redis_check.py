@@ -161,10 +161,10 @@ class Client:
 
     def ping(self) -> None:
         if self.error:
-            raise FakeError(self.error)
+            raise FakeRefusal(self.error)
 
     def info(self) -> dict[str, Any]:
-        return INFO
+        return {**INFO, "rdb_last_bgsave_status": "err"} if "MISCONF" in self.error else INFO
 
     def slowlog_len(self) -> int:
         return self._allowed(4)
@@ -187,6 +187,12 @@ def test_asks(make_check: Callable[..., Any], look: Callable[..., Any]) -> None:
     assert outcome.status is OK
     assert outcome.measures["slow_commands"] == 4
     assert client.closed
+
+
+def test_tells_why_a_ping_is_refused(make_check: Callable[..., Any], look: Callable[..., Any]) -> None:
+    outcome = look(make_check(type="redis"), with_client(Client("MISCONF Redis is configured to save RDB snapshots")))
+    assert outcome.status is CRITICAL
+    assert outcome.message == "the last snapshot failed, and writes are refused until one succeeds"
 
 
 def test_says_what_a_user_may_not_see(make_check: Callable[..., Any], look: Callable[..., Any]) -> None:
