@@ -177,7 +177,8 @@ class RedisClusterCheck(RedisLogin):
                 "set cluster-enabled in Redis, or check it as a single server (type redis)",
             )
         reference = _reference(members)
-        nodes = [node for node in reference.nodes if node.is_member]
+        # In an order of our own: each look at CLUSTER NODES may list them in another.
+        nodes = sorted((node for node in reference.nodes if node.is_member), key=lambda node: (node.address, node.port))
         down = self._down(nodes, state)
         slowest = max(members, key=lambda view: view.took_ms)
         findings = [
