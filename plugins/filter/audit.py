@@ -41,7 +41,8 @@ def audit(
         raise AnsibleFilterError(f"today: {today!r}; expected a date, such as 2026-11-01") from None
     try:
         checklist = judge.chosen(ITEMS, guides)
-        topology = build(read_inventory(hostvars, groups, host))
+        # Of a host that could not be reached nothing passes, however many instances it may have.
+        topology = build(read_inventory(hostvars, groups, host, unknown_cores=1))
         return judge.judge(checklist, health_report, topology, evidence, not_applicable, day).as_dict()
     except (EvidenceError, TopologyError) as error:
         raise AnsibleFilterError(str(error)) from error

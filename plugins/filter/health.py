@@ -49,6 +49,14 @@ def _apps(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> Any:
     return None
 
 
+def _answer(variables: Mapping[str, Any], register: str) -> Any:
+    """What a host answered; where it was not even asked, what an earlier step met."""
+    answer = variables.get(register)
+    if answer is None or answer.get("skipped"):
+        return variables.get(f"{register}_host")
+    return answer
+
+
 def health_report(
     hostvars: Mapping[str, Any],
     hosts: Sequence[str],
@@ -59,7 +67,7 @@ def health_report(
     """The report over what each host registered."""
     return merge(
         list(hosts),
-        {host: hostvars[host].get(register) for host in hosts},
+        {host: _answer(hostvars[host], register) for host in hosts},
         at,
         groups={host: hostvars[host].get("group_names") or () for host in hosts},
         apps=_apps(hostvars, hosts),

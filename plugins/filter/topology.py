@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import PUBLIC_VARIABLES, build
+from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.ports import wanted_ports
 from ansible_collections.slipway.stack.plugins.module_utils.topology.secrets import (
@@ -24,7 +25,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.topology.validate im
     misplaced,
     near_misses,
 )
-from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view, services
+from ansible_collections.slipway.stack.plugins.module_utils.topology.view import CA_FILE, host_view, services
 from ansible_collections.slipway.stack.plugins.plugin_utils.inventory import look_up, read_inventory
 
 OVERRIDABLE = (
@@ -75,6 +76,17 @@ def topology(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], h
     """What `host` has to be."""
     try:
         return {**host_view(build(read_inventory(hostvars, groups, host)), host), "given": _given(hostvars[host])}
+    except TopologyError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def topology_checks(
+    hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str
+) -> list[dict[str, Any]]:
+    """The health checks that `host` runs."""
+    try:
+        whole = build(read_inventory(hostvars, groups, host))
+        return health_checks(whole, whole.hosts[host], CA_FILE)
     except TopologyError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -136,6 +148,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "topology": topology,
+            "topology_checks": topology_checks,
             "topology_preflight": topology_preflight,
             "with_passwords": with_passwords,
             "secret_environment": secret_environment,

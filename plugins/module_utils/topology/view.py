@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .applications import EDGE_OPTIONS
-from .checks import health_checks, health_packages
+from .checks import health_packages
 from .firewall import firewall_rules
 from .model import Application, Host, Topology
 from .ports import wanted_ports
@@ -40,7 +40,6 @@ def host_view(topology: Topology, name: str) -> dict[str, Any]:
         "applications": [
             _application(topology, app, host) for app in topology.applications if topology.instances_on(app, host)
         ],
-        "health_checks": health_checks(topology, host, CA_FILE),
     }
 
 

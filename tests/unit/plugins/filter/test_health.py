@@ -48,6 +48,14 @@ def test_the_report_says_groups_and_applications() -> None:
     assert [entry["score"] for entry in report["history"]] == [report["score"]]
 
 
+def test_a_host_that_was_not_asked_stands_there_as_an_earlier_step_met_it() -> None:
+    variables = hostvars(
+        slipway_health={"skipped": True}, slipway_health_host={"unreachable": True, "msg": "timed out"}
+    )
+    (result,) = FILTERS["health_report"](variables, ["a"])["hosts"]["a"]["results"]
+    assert (result["status"], result["message"]) == ("critical", "the host cannot be reached: timed out")
+
+
 @pytest.mark.parametrize("apps", [None, [], "text", {"shop": None}])
 def test_no_applications_are_none(apps: Any) -> None:
     assert FILTERS["health_report"](hostvars(slipway_apps=apps), ["a"])["applications"] == []

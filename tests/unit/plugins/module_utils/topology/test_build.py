@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import build
+from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
-from ansible_collections.slipway.stack.plugins.module_utils.topology.view import host_view
+from ansible_collections.slipway.stack.plugins.module_utils.topology.view import CA_FILE, host_view
 from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.topology.examples import (
     MAILER,
     SHOP,
@@ -118,7 +119,7 @@ def test_the_bus_of_a_cluster_is_among_the_ports():
 
 def test_checks_follow_the_edges_own_ports():
     topology = build(inventory(host_variables={"edge1": {"nginx_https_port": 8443}}))
-    checks = {check["name"]: check for check in host_view(topology, "edge1")["health_checks"]}
+    checks = {check["name"]: check for check in health_checks(topology, topology.hosts["edge1"], CA_FILE)}
     assert checks["certificate"]["port"] == 8443
     assert checks["shop through the edge"]["connect_to"] == "10.0.0.1:8443"
     assert host_view(topology, "edge1")["ports"] == [80, 8443]
@@ -139,7 +140,8 @@ def test_the_view_of_every_host_has_the_same_keys():
 
 
 def test_checks_ask_for_each_instance_where_it_runs():
-    checks = host_view(build(inventory()), "app2")["health_checks"]
+    topology = build(inventory())
+    checks = health_checks(topology, topology.hosts["app2"], CA_FILE)
     units = [check["unit"] for check in checks if "instance" in check.get("proves", ())]
     assert units == ["slipway-shop@3000.service", "slipway-shop@3001.service", "slipway-mailer@1.service"]
     logins = {check["name"] for check in checks if check["type"] in ("postgresql", "redis_cluster")}
@@ -202,7 +204,8 @@ def test_an_application_may_have_a_certificate_of_its_own(certificate):
 
 def test_checks_trust_the_own_authority_for_its_certificates_alone():
     apps = {"shop": SHOP, "blog": {**SHOP, "port": 4000, "server_names": ["blog.example.org"], "certificate": "acme"}}
-    checks = host_view(build(inventory(apps)), "edge1")["health_checks"]
+    topology = build(inventory(apps))
+    checks = health_checks(topology, topology.hosts["edge1"], CA_FILE)
     over_tls = [check for check in checks if str(check.get("url", "https")).startswith(("https", "wss"))]
     trusting = {
         check["name"]: "ca_file" in check for check in over_tls if check["type"] in ("tls", "http", "websocket")
