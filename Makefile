@@ -24,7 +24,7 @@ DEMO_SECONDS := 600
 # A make of its own, so that `make -n test` removes nothing.
 CLEAN_AT_END = trap 'status=$$?; trap "" INT TERM; $(MAKE) clean-tests; exit $$status' EXIT
 
-.PHONY: help setup demo destroy test test-all lint unit sanity integration molecule edge journey single faults bench compat
+.PHONY: help setup demo destroy test test-all lint unit page sanity integration molecule edge journey single faults bench compat
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -54,7 +54,7 @@ destroy: ## remove all that demo made
 	@rm -rf inventories/demo/.secrets reports build/artifacts
 
 test: setup ## what has to pass before a change lands; of roles, without the tests that run them again and again
-	@$(CLEAN_AT_END); SLIPWAY_ROLES_AGAIN=$(or $(SLIPWAY_ROLES_AGAIN),false) $(MAKE) lint unit sanity integration molecule edge single journey faults
+	@$(CLEAN_AT_END); SLIPWAY_ROLES_AGAIN=$(or $(SLIPWAY_ROLES_AGAIN),false) $(MAKE) lint unit page sanity integration molecule edge single journey faults
 
 .PHONY: clean-tests
 clean-tests:
@@ -74,6 +74,9 @@ lint: setup ## yamllint, ansible-lint (production), ruff, mypy on the cores, cha
 
 unit: setup ## cores: tables and properties
 	@pytest -n 2 tests/unit
+
+page: setup ## the report of verify, in a real browser
+	@pytest tests/page
 
 sanity: setup ## ansible-test sanity, on a copy of the tree where ansible-test wants it
 	@tools/sanity.sh
@@ -107,7 +110,7 @@ journey: setup ## the demo from fresh hosts on, as a user goes through it: again
 	[ $$SECONDS -le $(DEMO_SECONDS) ] || { echo "demo: more than the $(DEMO_SECONDS) s that it may take"; exit 1; }
 	@pytest tests/journey/test_demo.py tests/journey/test_bad_inputs.py
 
-faults: setup ## kill, cut, fill, on the demo (FAULT=killed_instance: one)
+faults: setup ## kill, cut, fill, on the demo, and see verify name it (FAULT=killed_instance: one)
 	@pytest -s $(if $(FAULT),tests/faults/test_$(FAULT).py,tests/faults)
 
 bench: setup ## measure (BENCH=site: one)

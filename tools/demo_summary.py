@@ -29,7 +29,9 @@ The shop runs at https://{NAME}/ on {edge}, release {release}.
 Try next:
   every instance in turn        {curl} -s https://{NAME}/api/health
   write a row                   {curl} -s https://{NAME}/api/notes --json '{{"text": "hello"}}'
-  the stack's state             ansible-playbook slipway.stack.status
+  the report, in a browser      {(ROOT / "reports" / "verify.html").relative_to(ROOT)}
+  the stack's state, live       python tools/monitor -i {DEMO.relative_to(ROOT)}
+  the guides' checklists        ansible-playbook slipway.stack.audit
   a second run changes nothing  ansible-playbook slipway.stack.site
   kill an instance under load   make faults FAULT=killed_instance
   take it all away              make destroy

@@ -1,6 +1,6 @@
-"""Times `site` on the demo: the first run on fresh hosts, and the second, which has nothing to change.
+"""Times `site` on the demo: the first run on fresh hosts, and the second, which has nothing to change; then `verify`.
 
-Prints a table of both, module runs per host, and the time per role; ends with one JSON line.
+Prints a table of both, module runs per host, the time per role, and that of `verify`; ends with one JSON line.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+VERIFY_RUNS = 5
 
 
 def run(*command: str, **environment: str) -> float:
@@ -59,6 +60,7 @@ def main() -> None:
         run(python, "tools/testbed", *up)
         first, first_runs, first_roles = site("first")
         second, second_runs, second_roles = site("second")
+        verify = [run("ansible-playbook", "slipway.stack.verify") for _number in range(VERIFY_RUNS)]
     finally:
         run(python, "tools/testbed", "down", "demo")
     print(f"{'':<16}{'first':>10}{'second':>10}")
@@ -68,6 +70,7 @@ def main() -> None:
     print("module runs")
     for host in sorted(first_runs):
         print(f"  {host:<14}{first_runs[host]:>10}{second_runs[host]:>10}")
+    print(f"verify, seconds: {', '.join(f'{seconds:.1f}' for seconds in sorted(verify))}")
     ratios = {"second_over_first": round(second / first, 3), "module_runs_max": max(second_runs.values())}
     print(json.dumps({"bench": "site", "ratios": ratios}))
 
