@@ -53,8 +53,8 @@ destroy: ## remove all that demo made
 	else echo "destroy: no controller in $(VENV), so only files are removed; after make setup, hosts too"; fi
 	@rm -rf inventories/demo/.secrets reports build/artifacts
 
-test: setup ## what has to pass before a change lands; of roles, without the tests that run them again and again
-	@$(CLEAN_AT_END); SLIPWAY_ROLES_AGAIN=$(or $(SLIPWAY_ROLES_AGAIN),false) $(MAKE) lint unit page sanity integration molecule edge single journey faults
+test: setup ## what has to pass before a change lands, without the tests that take longest
+	@$(CLEAN_AT_END); SLIPWAY_LONG_TESTS=$(or $(SLIPWAY_LONG_TESTS),false) $(MAKE) lint unit page sanity integration molecule edge single journey faults
 
 .PHONY: clean-tests
 clean-tests:
@@ -62,7 +62,7 @@ clean-tests:
 	@$(TESTBED) down demo single_server integration edges molecule_trixie molecule_bookworm
 
 test-all: setup ## everything: also the other ansible-core, and the benches
-	@$(CLEAN_AT_END); SLIPWAY_ROLES_AGAIN=true $(MAKE) test compat bench
+	@$(CLEAN_AT_END); SLIPWAY_LONG_TESTS=true $(MAKE) test compat bench
 
 lint: setup ## yamllint, ansible-lint (production), ruff, mypy on the cores, changelog fragments
 	@yamllint --strict .

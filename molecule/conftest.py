@@ -23,7 +23,7 @@ def runs_a_role(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ.get("SLIPWAY_ROLES_AGAIN", "true") == "true":
+    if os.environ.get("SLIPWAY_LONG_TESTS", "true") == "true":
         return
     left_out = [item for item in items if runs_a_role(item)]
     config.hook.pytest_deselected(items=left_out)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # tools/molecule.sh [SCENARIO]: all role scenarios, or one, on Debian 13 and Debian 12 at the same time.
 # Debian 13 goes through check, converge, idempotence, verify; Debian 12 through converge and verify. Tests that run a
-# role again are left out with SLIPWAY_ROLES_AGAIN=false.
+# role again are left out with SLIPWAY_LONG_TESTS=false.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
