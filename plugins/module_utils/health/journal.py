@@ -41,7 +41,7 @@ def entries(tools: Tools, deadline: Deadline, since: float, message_ids: Sequenc
     if done.code != 0 and done.errors.strip():
         raise CouldNotRun(
             f"journalctl failed: {' '.join(done.errors.split())}",
-            "look whether systemd-journald runs on this host, and whether the check runs as root",
+            "look whether it runs (`systemctl status systemd-journald`), and whether the check runs as root",
         )
     return parse(done.output)
 

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from .model import CouldNotRun, Unreachable
+from .steps import RENEW, log_of, site
 from .tools import Deadline
 
 _CERTIFICATE_STEPS = {
-    10: "renew the certificate and reload the server",
+    10: RENEW,
     18: "give the check the ca_file that signed the certificate, or serve one from a known authority",
     19: "give the check the ca_file that signed the certificate",
     20: "give the check the ca_file that signed the certificate, and let the server send its whole chain",
     21: "let the server send its whole chain",
-    62: "issue a certificate for this name, or correct server_name",
-    64: "issue a certificate for this address, or give the check a server_name",
+    62: f"let the certificate carry this name (`server_names` in `slipway_apps`, {site()}), or correct server_name",
+    64: f"{site()} issues certificates for the addresses of hosts; or give the check a server_name",
 }
 
 
@@ -49,22 +50,22 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     except (socket.gaierror, UnicodeError) as error:
         raise Unreachable(
             f"the name {host} does not resolve ({getattr(error, 'strerror', None) or error})",
-            f"correct the name, or the name service on this host (getent hosts {host})",
+            f"correct the name, or the name service on this host: `getent hosts {host}`",
         ) from None
     except ConnectionRefusedError:
         raise Unreachable(
             f"connection to {target} refused: nothing listens there",
-            f"start the service, or correct the port (ss -ltn 'sport = :{port}' on {host})",
+            f"start the service, or correct the port: `ss -ltnp 'sport = :{port}'` on {host} tells who listens",
         ) from None
     except (TimeoutError, socket.timeout):
         raise Unreachable(
             f"no connection to {target} within {deadline.seconds:g} s",
-            f"look whether the host is up and a firewall drops port {port}",
+            f"look whether the host is up (`ping -c 3 {host}`), and a firewall drops port {port} (`nft list ruleset`)",
         ) from None
     except OSError as error:
         raise Unreachable(
             f"no connection to {target}: {error.strerror or error}",
-            "look at the route and the firewall"
+            "look at the route (`ip route`) and the firewall (`nft list ruleset`)"
             if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
             else "correct the address",
         ) from None
@@ -137,12 +138,13 @@ def tls_context(ca_file: str, verify: bool = True, minimum: ssl.TLSVersion = ssl
         return _context(ca_file, stamp, verify, minimum)
     except FileNotFoundError:
         raise CouldNotRun(
-            f"ca_file {ca_file} does not exist", "put the authority's certificate there, or correct ca_file"
+            f"ca_file {ca_file} does not exist", f"{site('tls')} puts the own authority's there; or correct ca_file"
         ) from None
     except (ssl.SSLError, OSError) as error:
         raise CouldNotRun(
             f"ca_file {ca_file} cannot be used: {getattr(error, 'strerror', '') or error}",
-            "put the authority's certificate there in PEM form, readable for the user that runs the check",
+            f"put the authority's certificate there in PEM form (`openssl x509 -noout -in {ca_file}`),"
+            " readable for the user that runs the check",
         ) from None
 
 
@@ -162,6 +164,7 @@ def secure(
     connection: socket.socket, context: ssl.SSLContext, server_name: str, target: str, deadline: Deadline
 ) -> ssl.SSLSocket:
     """A TLS handshake over a connection. Raises Unreachable, saying why there was none."""
+    handshake = f"`openssl s_client -connect {target} -servername {server_name} -showcerts </dev/null`"
     connection.settimeout(deadline.left())
     try:
         return context.wrap_socket(connection, server_hostname=server_name)
@@ -169,26 +172,26 @@ def secure(
         reason = (error.verify_message or str(error)).rstrip(".")
         raise Unreachable(
             f"{target} shows a certificate that is refused for {server_name}: {reason}",
-            _CERTIFICATE_STEPS.get(error.verify_code, "look at the certificate and its chain"),
+            _CERTIFICATE_STEPS.get(error.verify_code, f"look at the certificate and its chain: {handshake}"),
         ) from None
     except (TimeoutError, socket.timeout):
         raise Unreachable(
             f"{target} accepts connections but does not finish a TLS handshake within {deadline.seconds:g} s",
-            "look whether the program behind the port hangs, and whether it speaks TLS",
+            f"look whether the program behind the port hangs, and whether it speaks TLS: {handshake}",
         ) from None
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
         raise Unreachable(
             f"{target} does not finish a TLS handshake: {reason}",
-            "look whether the port speaks TLS, and in a version that is allowed",
+            f"look whether the port speaks TLS, and in a version that is allowed: {handshake}",
         ) from None
     except OSError as error:
         raise Unreachable(
             f"{target} ends the connection during the TLS handshake ({error.strerror or error})",
-            "look into the log of the server",
+            f"look into the log of the server; {handshake} shows how far it comes",
         ) from None
 
 
-def broken_off(target: str, error: OSError) -> Unreachable:
-    """For a connection that ends in the middle of an answer."""
-    return Unreachable(f"{target} ended the connection: {error.strerror or error}", "look into the log of the server")
+def broken_off(target: str, error: OSError, application: str) -> Unreachable:
+    """For a connection to an application, or to a program that nobody named, that ends in the middle of an answer."""
+    return Unreachable(f"{target} ended the connection: {error.strerror or error}", f"look into {log_of(application)}")

@@ -11,6 +11,7 @@ from .check import Check
 from .model import CouldNotRun, Unreachable
 from .net import where
 from .options import option
+from .steps import install, journal, site
 from .tools import Tools
 
 Answer = TypeVar("Answer")
@@ -50,9 +51,59 @@ class RedisLogin(Check):
         try:
             return ask(client)
         except redis.exceptions.RedisError as error:
-            raise _unreachable(error, where(host, port)) from None
+            raise self._unreachable(error, host, port) from None
         finally:
             client.close()
+
+    def cli(self, host: str, port: int, command: str) -> str:
+        """``redis-cli`` with a command, logging in as the check does; it asks for the password."""
+        words = ["redis-cli", "-h", host, "-p", str(port)]
+        words += ["--user", self.username] if self.username else []
+        words += ["--askpass"] if self.password else []
+        words += ["--tls"] if self.tls or self.ca_file else []
+        words += ["--cacert", self.ca_file] if self.ca_file else []
+        return f"`{' '.join([*words, command])}`"
+
+    def _unreachable(self, error: Exception, host: str, port: int) -> Unreachable:
+        target = where(host, port)
+        text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        lower = text.lower()
+        if "refused" in lower or "cannot assign requested address" in lower:
+            return Unreachable(
+                f"connection to {target} refused: nothing listens there",
+                f"start Redis: `systemctl start {unit(port)}` on {host}; or correct host and port",
+            )
+        if "timeout" in lower or "timed out" in lower:
+            return Unreachable(
+                f"no answer from {target} in time",
+                f"look whether the host is up (`ping -c 3 {host}`), whether a firewall drops the port"
+                f" (`nft list ruleset`), and at slow commands ({self.cli(host, port, 'SLOWLOG GET')})",
+            )
+        if any(word in lower for word in ("noauth", "wrongpass", "invalid password", "authentication required")):
+            return Unreachable(
+                f"{target} refuses the password: {text}",
+                f"correct the password (`slipway_redis_password`), or set it in Redis: {site('redis')}",
+            )
+        if "noperm" in lower or "no permissions" in lower:
+            return Unreachable(
+                f"{target} refuses a command: {text}", "allow the user ping, info and cluster in its ACL"
+            )
+        if "max number of clients" in lower:
+            # Redis would refuse redis-cli, too.
+            return Unreachable(
+                f"{target} takes no more clients: {text}",
+                f"look who holds the connections: `ss -tn 'sport = :{port}'` on {host}; or raise maxclients",
+            )
+        if "loading" in lower:
+            return Unreachable(
+                f"{target} is loading its data", f"wait until it has read its file: {journal(unit(port))} on {host}"
+            )
+        return Unreachable(f"{target}: {text}", f"look into the log of Redis: {journal(unit(port))} on {host}")
+
+
+def unit(port: int) -> str:
+    """The unit of an instance of the role ``redis``."""
+    return f"redis-server@{port}"
 
 
 def load_redis(tools: Tools) -> Any:
@@ -60,9 +111,7 @@ def load_redis(tools: Tools) -> Any:
     try:
         return tools.load("redis")
     except ImportError:
-        raise CouldNotRun(
-            "the Python library redis is missing on this host", "install the package python3-redis"
-        ) from None
+        raise CouldNotRun("the Python library redis is missing on this host", install("python3-redis")) from None
 
 
 def parse_pairs(text: str) -> dict[str, str]:
@@ -76,30 +125,3 @@ def number(info: Mapping[str, Any], key: str) -> float:
         return float(info.get(key) or 0)
     except (TypeError, ValueError):
         return 0.0
-
-
-def _unreachable(error: Exception, target: str) -> Unreachable:
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    lower = text.lower()
-    if "refused" in lower or "cannot assign requested address" in lower:
-        return Unreachable(
-            f"connection to {target} refused: nothing listens there",
-            f"start Redis on port {target.rpartition(':')[2]}, or correct host and port",
-        )
-    if "timeout" in lower or "timed out" in lower:
-        return Unreachable(
-            f"no answer from {target} in time",
-            "look whether the host is up, whether a firewall drops the port, and at SLOWLOG GET",
-        )
-    if any(word in lower for word in ("noauth", "wrongpass", "invalid password", "authentication required")):
-        return Unreachable(f"{target} refuses the password: {text}", "correct the password of Redis")
-    if "noperm" in lower or "no permissions" in lower:
-        return Unreachable(f"{target} refuses a command: {text}", "allow the user ping, info and cluster in its ACL")
-    if "max number of clients" in lower:
-        return Unreachable(
-            f"{target} takes no more clients: {text}",
-            "look who holds the connections (CLIENT LIST), or raise maxclients",
-        )
-    if "loading" in lower:
-        return Unreachable(f"{target} is loading its data", "wait until it has read its file")
-    return Unreachable(f"{target}: {text}", "look into the log of Redis")

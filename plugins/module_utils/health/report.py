@@ -19,17 +19,17 @@ _HEADINGS = ("HOST", "CHECK", "STATE", "SEEN", "MS")
 _SAID = ("status", "name", "target", "seen", "wanted", "message", "next_step")
 
 
-def _not_asked(answer: Mapping[str, Any] | None) -> dict[str, Any]:
+def _not_asked(host: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
     """The one result of a host that gave none: not to be heard from is not to be healthy."""
     message = " ".join(str((answer or {}).get("msg", "")).split())
     # Ansible's own preamble, which tells the reader nothing.
     message = re.sub(r"^(Task failed: )?(Module failed: )?", "", message)
     if answer is not None and answer.get("unreachable"):
         status, text = Status.CRITICAL, f"the host cannot be reached: {message}"
-        step = "look whether it is up and takes SSH connections"
+        step = f"look whether it is up and takes SSH connections: `ansible {host} -m ansible.builtin.ping`"
     elif answer is not None and answer.get("failed"):
         status, text = Status.UNKNOWN, f"its checks did not run: {message}"
-        step = "correct the cause and verify again"
+        step = "correct the cause, then `ansible-playbook slipway.stack.verify`"
     else:
         status, text = Status.UNKNOWN, "it was not checked"
         step = "look why an earlier task failed or left the host out"
@@ -75,7 +75,7 @@ def merge(
     problems: list[tuple[int, float, dict[str, Any]]] = []
     for host in hosts:
         answer = answers.get(host)
-        results = list((answer or {}).get("results") or []) or [_not_asked(answer)]
+        results = list((answer or {}).get("results") or []) or [_not_asked(host, answer)]
         everything += results
         own = sorted(set((groups or {}).get(host, ())) - {"all", "ungrouped"})
         parts[host] = {**_part(results), "groups": own, "results": results}

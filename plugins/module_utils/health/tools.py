@@ -24,6 +24,10 @@ class Completed:
     errors: str
 
 
+_PACKAGES = {"nft": "nftables", "chronyc": "chrony"}
+"""Packages of Debian that are called otherwise than their programs."""
+
+
 def run_command(argv: Sequence[str], timeout: float) -> Completed:
     """Run a program without a shell, in the C locale. Raises CouldNotRun where it does not exist."""
     try:
@@ -37,7 +41,9 @@ def run_command(argv: Sequence[str], timeout: float) -> Completed:
             env={**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
         )
     except FileNotFoundError:
-        raise CouldNotRun(f"{argv[0]} is not installed", f"install {argv[0]}, or leave this check out") from None
+        package = _PACKAGES.get(argv[0])
+        how = f"`apt-get install {package}`" if package else f"install {argv[0]}"
+        raise CouldNotRun(f"{argv[0]} is not installed", f"{how}, or leave this check out") from None
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"{argv[0]} did not end within {timeout:.0f} s") from None
     return Completed(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from .net import connect, secure, split_address, tls_context, where
+from .steps import journal, log_of
 from .tools import Deadline
 
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
@@ -132,19 +133,23 @@ def request_headers(address: Address, headers: Mapping[str, object]) -> dict[str
     return {**{name: value for name, value in wanted.items() if name.lower() not in present}, **given}
 
 
-def status_step(status: int) -> str:
-    """What to do about an answer with a status that was not wanted."""
+def status_step(status: int, application: str) -> str:
+    """What to do about an answer with a status that was not wanted, from an application or an unnamed program."""
+    units = f"slipway-{application}@*" if application else "slipway-*"
     steps = {
         401: "give the check the credentials it needs, or let this path do without",
-        403: "look which rule refuses the request",
+        403: "look which rule refuses the request: on the edge `tail /var/log/nginx/error.log`, or the program's own",
         404: "correct the path, or look whether the right program and release answer",
         429: "the request limit refuses the check: exempt the health path, or check less often",
-        502: "no program answers behind the proxy: look at the application's units and their log",
-        503: "the program says that it is not ready, or every member is out of the pool: look at what it depends on",
-        504: "the program behind the proxy does not answer in time: look at its log and its database",
+        502: f"no program answers behind the proxy: `systemctl list-units --all '{units}'` on its hosts, and"
+        f" {journal(units)}",
+        503: "the program says that it is not ready, or every member is out of the pool: look at what it depends on,"
+        f" and into {log_of(application)}",
+        504: "the program behind the proxy does not answer in time: look at what it waits for, such as its database,"
+        f" and into {log_of(application)}",
     }
     if status in steps:
         return steps[status]
     if 300 <= status < 400:
         return "check the address that it redirects to, or list this status as wanted"
-    return "look into the log of the program" if status >= 500 else "correct the request, or the status wanted"
+    return f"look into {log_of(application)}" if status >= 500 else "correct the request, or the status wanted"

@@ -14,6 +14,7 @@ from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged, level
 from ..options import option
 from ..parallel import ask_each
+from ..steps import install
 from ..tools import Deadline, Tools
 
 _FAMILIES = {4: "IPv4", 6: "IPv6"}
@@ -70,7 +71,7 @@ class DnsCheck(Check):
         answers = {ipaddress.ip_address(item) for item in found}
         wanted = {ipaddress.ip_address(item) for item in self.addresses}
         findings: list[Finding] = []
-        step = f"correct its records, or addresses ({self._by_hand()})"
+        step = f"correct its records, or addresses: {self._by_hand()}"
         for version in _WANTED[self.family]:
             if not any(answer.version == version for answer in answers):
                 text = f"{self.host} has no {_FAMILIES[version]} address"
@@ -86,7 +87,7 @@ class DnsCheck(Check):
                 self.warn_ms,
                 self.crit_ms,
                 f"resolving {self.host} took {took_ms:.0f} ms",
-                "look at the name servers (/etc/resolv.conf) and the network to them",
+                "look at the name servers (`cat /etc/resolv.conf`) and the network to them",
             )
         )
         said = f"{_list(answers)} in {took_ms:.0f} ms"
@@ -104,7 +105,7 @@ class DnsCheck(Check):
         )
 
     def _by_hand(self) -> str:
-        return f"dig {self.host} @{self.server}" if self.server else f"getent ahosts {self.host}"
+        return f"`dig {self.host} @{self.server}`" if self.server else f"`getent ahosts {self.host}`"
 
     def _ask_host(self, deadline: Deadline) -> list[str]:
         """What getaddrinfo says, which knows no time limit: so it runs beside, and is left behind at the deadline."""
@@ -119,12 +120,12 @@ class DnsCheck(Check):
                 f"the name service has no answer for {self.host} within {deadline.seconds:g} s"
                 if isinstance(answer, TimeoutError)
                 else f"the name server does not answer for {self.host}",
-                f"look at /etc/resolv.conf and the servers that it names ({self._by_hand()})",
+                f"look at the servers that `cat /etc/resolv.conf` names: {self._by_hand()}",
             )
         if isinstance(answer, (socket.gaierror, UnicodeError)):
             raise Unreachable(
                 f"{self.host} does not resolve: no such name, or none with an address",
-                f"correct the name, or add its record ({self._by_hand()})",
+                f"correct the name, or add its record: {self._by_hand()}",
             )
         if isinstance(answer, Exception):
             raise answer
@@ -135,7 +136,7 @@ class DnsCheck(Check):
         try:
             library = tools.load(_LIBRARY)
         except ImportError:
-            raise CouldNotRun("dnspython is missing", "install the package python3-dnspython") from None
+            raise CouldNotRun("dnspython is missing", install("python3-dnspython")) from None
         resolver = library.Resolver(configure=False)
         resolver.nameservers = [self.server]
         found: list[str] = []
@@ -147,21 +148,21 @@ class DnsCheck(Check):
             except library.NXDOMAIN:
                 raise Unreachable(
                     f"{self.server} knows no name {self.host}",
-                    f"correct the name, or add its record ({self._by_hand()})",
+                    f"correct the name, or add its record: {self._by_hand()}",
                 ) from None
             except library.LifetimeTimeout:
                 raise Unreachable(
                     f"{self.server} has not answered for {self.host} within {deadline.seconds:g} s",
-                    f"look whether a name server runs there, and whether port 53 is open ({self._by_hand()})",
+                    f"look whether a name server runs there, and whether port 53 is open: {self._by_hand()}",
                 ) from None
             except library.NoNameservers as error:
                 raise Unreachable(
                     f"{self.server} does not answer for {self.host}: {error}",
-                    f"look whether it serves this name, to this host ({self._by_hand()})",
+                    f"look whether it serves this name, to this host: {self._by_hand()}",
                 ) from None
             found += [str(record) for record in answer]
         if not found:
-            raise Unreachable(f"{self.server} has no address for {self.host}", f"add its record ({self._by_hand()})")
+            raise Unreachable(f"{self.server} has no address for {self.host}", f"add its record: {self._by_hand()}")
         return found
 
 

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import ClassVar
 
 from ..check import Check
@@ -114,11 +115,13 @@ class FileCheck(Check):
         """Hold the files, the newest first, against what is wanted of them."""
         wanted = self._wanted()
         if not self.exists:
-            findings = [Finding(Status.CRITICAL, f"{found[0].path} is there", f"rm {found[0].path}")] if found else []
+            findings = (
+                [Finding(Status.CRITICAL, f"{found[0].path} is there", f"`rm {quote(found[0].path)}`")] if found else []
+            )
             return judged(findings, seen=f"{len(found)} files", wanted="no file", fine="there is no such file")
         if not found:
             text = f"no file matches {self.path}" if glob.has_magic(self.path) else f"{self.path} is not there"
-            step = f"look why it was not written (ls -l {PurePosixPath(self.path).parent}), or correct path"
+            step = f"look why it was not written (`ls -l {PurePosixPath(self.path).parent}`), or correct path"
             return Outcome(Status.CRITICAL, "no file", wanted, text, step, {"files": 0})
         newest, age = found[0], now - found[0].changed
         findings = [self._age_finding(newest, age), *self._size_findings(newest)]
@@ -127,7 +130,7 @@ class FileCheck(Check):
                 Finding(
                     Status.CRITICAL,
                     f"{len(found)} of {self.count_min} files are there",
-                    f"look why they were not written, or were removed (ls -l {self.path})",
+                    f"look why they were not written, or were removed: `ls -l {self.path}`",
                 )
             )
         for seen in found:
@@ -149,37 +152,49 @@ class FileCheck(Check):
             return Finding(
                 Status.WARNING,
                 f"{newest.path} was changed {human_seconds(-age)} in the future, so its age is unknown",
-                "look at the clock of this host, and of the one that wrote it",
+                "look at the clock of this host (`timedatectl`), and of the one that wrote it",
             )
         return level(
             age,
             self.age_warn_seconds,
             self.age_crit_seconds,
             f"{newest.path} was last written {human_seconds(max(0.0, age))} ago",
-            "look why no newer one was written (the timer or program that writes it, and its log)",
+            "look why no newer one was written: `systemctl list-timers --all` tells when its timer ran; then its log",
         )
 
     def _size_findings(self, newest: Seen) -> list[Finding]:
         findings = []
         if newest.size < self.min_bytes:
             text = f"{newest.path} has {human_bytes(newest.size)}, less than {human_bytes(self.min_bytes)}"
-            findings.append(Finding(Status.CRITICAL, text, "look whether what writes it failed halfway"))
+            findings.append(
+                Finding(
+                    Status.CRITICAL,
+                    text,
+                    "look whether what writes it failed halfway: `systemctl list-timers --all`, then its log",
+                )
+            )
         if newest.size > self.max_bytes > 0:
             text = f"{newest.path} has {human_bytes(newest.size)}, more than {human_bytes(self.max_bytes)}"
-            findings.append(Finding(Status.CRITICAL, text, "look what makes it grow, and whether it is rotated"))
+            findings.append(
+                Finding(
+                    Status.CRITICAL,
+                    text,
+                    "look what makes it grow, and whether it is rotated: `journalctl -u logrotate -n 20`",
+                )
+            )
         return findings
 
     def _access_findings(self, seen: Seen) -> list[Finding]:
         findings = []
         if seen.mode & ~self._mode:
             text = f"{seen.path} has mode {seen.mode:04o}, more than {self._mode:04o}"
-            findings.append(Finding(Status.CRITICAL, text, f"chmod {seen.mode & self._mode:04o} {seen.path}"))
+            findings.append(Finding(Status.CRITICAL, text, f"`chmod {seen.mode & self._mode:04o} {quote(seen.path)}`"))
         if self.owner and seen.owner != self.owner:
             text = f"{seen.path} belongs to {seen.owner}, not to {self.owner}"
-            findings.append(Finding(Status.CRITICAL, text, f"chown {self.owner} {seen.path}"))
+            findings.append(Finding(Status.CRITICAL, text, f"`chown {quote(self.owner)} {quote(seen.path)}`"))
         if self.group and seen.group != self.group:
             text = f"{seen.path} is of group {seen.group}, not of {self.group}"
-            findings.append(Finding(Status.CRITICAL, text, f"chgrp {self.group} {seen.path}"))
+            findings.append(Finding(Status.CRITICAL, text, f"`chgrp {quote(self.group)} {quote(seen.path)}`"))
         return findings
 
     def _wanted(self) -> str:

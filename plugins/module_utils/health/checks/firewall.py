@@ -11,9 +11,10 @@ from ...firewall.render import TABLE, UNIT
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, judged
 from ..options import option
+from ..steps import site
 from ..tools import Deadline, Tools
 
-_STEP = "ansible-playbook slipway.stack.site --tags firewall"
+_STEP = site("firewall")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import ClassVar
 
 from ..check import Check
@@ -14,6 +15,7 @@ from ..control_group import NOTHING, Use, count, memory_kills, memory_of, proces
 from ..journal import KILLED_FOR_MEMORY, entries
 from ..model import CouldNotRun, Finding, Outcome, Status, judged, level
 from ..options import option
+from ..steps import journal, site
 from ..tools import Deadline, Tools
 from ..units import human_bytes, parse_quantity
 
@@ -180,7 +182,7 @@ class HostCheck(Check):
                 self.memory_warn_percent,
                 self.memory_crit_percent,
                 f"{memory.percent:.0f} % of {human_bytes(memory.limit)} memory is in use",
-                "look which unit holds it (systemd-cgtop -m), lower its limit or add memory",
+                "look which unit holds it (`systemd-cgtop -m`), lower its limit or add memory",
             )
         )
         if not state.shared:
@@ -190,7 +192,7 @@ class HostCheck(Check):
                     self.load_warn_percent,
                     self.load_crit_percent,
                     f"the load of five minutes is {state.load_percent:.0f} % of the cores",
-                    "look what runs (systemd-cgtop), add cores, or move work to other hosts",
+                    "look what runs (`systemd-cgtop`), add cores, or move work to other hosts",
                 )
             )
         findings += self._table_findings(state)
@@ -251,7 +253,7 @@ class HostCheck(Check):
                     self.disk_warn_percent,
                     self.disk_crit_percent,
                     f"{disk.path} is {disk.used_percent:.0f} % full, {human_bytes(disk.free_bytes)} left",
-                    f"free space or enlarge {disk.path} (du -xh {disk.path} | sort -h | tail)",
+                    f"free space or enlarge {disk.path}: `du -xh {quote(disk.path)} | sort -h | tail`",
                 )
             )
             findings.append(
@@ -260,7 +262,8 @@ class HostCheck(Check):
                     self.inodes_warn_percent,
                     self.inodes_crit_percent,
                     f"{disk.path} has used {disk.inodes_percent:.0f} % of its inodes",
-                    f"look for folders with very many small files on {disk.path} (du --inodes -x {disk.path})",
+                    "look for folders with very many small files:"
+                    f" `du --inodes -x {quote(disk.path)} | sort -n | tail`",
                 )
             )
         return findings
@@ -274,20 +277,21 @@ class HostCheck(Check):
                 self.files_warn_percent,
                 self.files_crit_percent,
                 f"{files.used:.0f} of {files.limit:.0f} open files are in use on the machine",
-                "look which program holds them (lsof -n | cut -d' ' -f1 | sort | uniq -c | sort -n), raise fs.file-max",
+                "look which process holds them: `find /proc/[0-9]*/fd | cut -d/ -f3 | sort | uniq -c | sort -n | tail`;"
+                " or raise fs.file-max",
             ),
             level(
                 processes.percent,
                 self.processes_warn_percent,
                 self.processes_crit_percent,
                 f"{processes.used:.0f} of {processes.limit:.0f} processes and threads are in use",
-                "look which unit has them (systemd-cgtop --order=tasks), end them or raise the limit",
+                "look which unit has them (`systemd-cgtop --order=tasks`), end them or raise the limit",
             ),
         ]
 
     def _clock_findings(self, state: HostState) -> list[Finding]:
         findings: list[Finding] = []
-        step = "look what keeps the clock (timedatectl; chronyc tracking), and at the controller's"
+        step = "look what keeps the clock (`timedatectl`; `chronyc tracking`), and at the controller's"
         if state.ahead_seconds is not None:
             # A host behind is behind by at least that; one ahead may only have got its task late.
             late = state.ahead_seconds - TRANSPORT_SECONDS if state.ahead_seconds > 0 else -state.ahead_seconds
@@ -306,14 +310,14 @@ class HostCheck(Check):
         if not daemon.name:
             text = "no program keeps the clock"
             findings.append(
-                Finding(Status.WARNING, text, "run the site playbook, which brings one, or install systemd-timesyncd")
+                Finding(Status.WARNING, text, f"{site('os_tuning')} brings one; or `apt-get install systemd-timesyncd`")
             )
         elif not daemon.synchronised:
             text = f"{daemon.name} is not in step with any time server"
             findings.append(
-                Finding(Status.WARNING, text, "look whether it reaches its servers (timedatectl timesync-status)")
+                Finding(Status.WARNING, text, "look whether it reaches its servers: `timedatectl timesync-status`")
                 if daemon.name != "chrony"
-                else Finding(Status.WARNING, text, "look whether it reaches its servers (chronyc sources)")
+                else Finding(Status.WARNING, text, "look whether it reaches its servers: `chronyc sources`")
             )
         else:
             findings.append(
@@ -335,7 +339,7 @@ class HostCheck(Check):
                     Status.WARNING,
                     f"within {self.oom_window_seconds:.0f} s processes were killed for want of memory:"
                     f" {', '.join(state.killed)}",
-                    f"raise the memory limit or find the leak (journalctl -u {state.killed[0]} -n 100)",
+                    f"raise the memory limit or find the leak: {journal(state.killed[0], 100)}",
                 )
             )
         if state.reboot_days is not None:
@@ -345,7 +349,7 @@ class HostCheck(Check):
                     self.reboot_warn_days,
                     None,
                     f"a reboot has been due for {state.reboot_days:.0f} days, for updates to take effect",
-                    f"reboot it when its work can be done elsewhere (cat {REBOOT_REQUIRED}.pkgs says what for)",
+                    f"reboot it when its work can be done elsewhere; `cat {REBOOT_REQUIRED}.pkgs` says what for",
                 )
             )
         return findings

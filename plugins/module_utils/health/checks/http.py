@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shlex
 import socket
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..net import TimedSocket, broken_off
 from ..options import option
 from ..secrets import mask_url
+from ..steps import log_of, site
 from ..tools import Deadline, Tools
 from ..units import human_bytes
 from ..web import (
@@ -105,12 +107,14 @@ class HttpCheck(Check):
         if answer.status not in self.status:
             target = answer.headers.get("location", "")
             to = f", a redirect to {mask_url(target)}" if target and 300 <= answer.status < 400 else ""
-            findings.append(Finding(Status.CRITICAL, f"status {answer.status}{to}", status_step(answer.status)))
+            findings.append(
+                Finding(Status.CRITICAL, f"status {answer.status}{to}", status_step(answer.status, self.application))
+            )
         if self.contains:
             wanted.append(f'a body with "{self.contains}"')
             if self.contains not in answer.body:
                 part = f"the first {human_bytes(MAX_BODY_BYTES)} of the body do" if answer.cut else "the body does"
-                findings.append(Finding(Status.CRITICAL, f'{part} not hold "{self.contains}"', _LOG_STEP))
+                findings.append(Finding(Status.CRITICAL, f'{part} not hold "{self.contains}"', self._log_step()))
         for name, pattern in self.response_headers.items():
             value = answer.headers.get(name.lower())
             wanted.append(f"no header {name}" if pattern is None else f"header {name} matching {pattern}")
@@ -121,14 +125,14 @@ class HttpCheck(Check):
                 findings.append(Finding(Status.CRITICAL, f"header {name} {shown}", _HEADER_STEP))
         assertions = parse_assertions(self.json)[0]
         wanted += [assertion.describe() for assertion in assertions]
-        findings += _json_findings(assertions, answer)
+        findings += self._json_findings(assertions, answer)
         findings.append(
             level(
                 answer.took_ms,
                 self.warn_ms,
                 self.crit_ms,
                 f"the answer took {answer.took_ms:.0f} ms",
-                "look at the load of the host, its database and what the program waits for",
+                "look at the load of the host (`systemd-cgtop` there), its database and what the program waits for",
             )
         )
         if self.warn_ms or self.crit_ms:
@@ -144,6 +148,33 @@ class HttpCheck(Check):
             measures={"answer_ms": round(answer.took_ms, 1), "status": answer.status},
         )
 
+    def _log_step(self) -> str:
+        return f"look at the answer ({self._by_hand()}), and into {log_of(self.application)}"
+
+    def _by_hand(self) -> str:
+        """The request for a shell, without the headers that may be secret."""
+        words = ["curl", "-i", *(["-X", self.method] if self.method != "GET" else [])]
+        words += ["--connect-to", f"::{self.connect_to}"] if self.connect_to else []
+        words += ["--cacert", self.ca_file] if self.ca_file else []
+        words += [] if self.verify else ["-k"]
+        host = host_header(self.headers)
+        words += ["-H", f"Host: {host}"] if host else []
+        return f"`{shlex.join([*words, mask_url(self.url)])}`"
+
+    def _json_findings(self, assertions: list[Assertion], answer: Answer) -> list[Finding]:
+        if not assertions:
+            return []
+        if answer.cut:
+            text = f"the answer is larger than {human_bytes(MAX_BODY_BYTES)}, too large to look into"
+            return [Finding(Status.CRITICAL, text, "check an address whose answer is smaller")]
+        try:
+            document = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            return [Finding(Status.CRITICAL, "the answer is no JSON", self._log_step())]
+        wrong = (check_assertion(assertion, document) for assertion in assertions)
+        step = f"look at what this value stands for, and into {log_of(self.application)}"
+        return [Finding(Status.CRITICAL, text, step) for text in wrong if text]
+
     def ask(self, deadline: Deadline) -> Answer:
         """Send the request and read the answer. Raises Unreachable, CouldNotRun and TimeoutError."""
         address = parse_url(self.url, SCHEMES)
@@ -157,7 +188,7 @@ class HttpCheck(Check):
         except (TimeoutError, socket.timeout):
             raise Unreachable(
                 f"connected, but no whole answer within {deadline.seconds:g} s",
-                "look whether the program hangs (its log, its database), and what it waits for",
+                f"look whether the program hangs, and what it waits for: {log_of(self.application)}",
             ) from None
         except http.client.HTTPException as error:
             raise Unreachable(
@@ -165,7 +196,7 @@ class HttpCheck(Check):
                 "look whether the port is the right one, and whether it wants https",
             ) from None
         except OSError as error:
-            raise broken_off(self.target(), error) from None
+            raise broken_off(self.target(), error, self.application) from None
         finally:
             connection.close()
             plain.close()
@@ -210,28 +241,9 @@ class HttpCheck(Check):
 
 
 _HEADER_STEP = (
-    "look who sends the header, or should: the program, or the edge (slipway_apps.NAME.headers and cors, then "
-    "ansible-playbook slipway.stack.site --tags nginx)"
+    "look who sends the header, or should: the program, or the edge (`headers` and `cors` in `slipway_apps`, then"
+    f" {site('nginx')})"
 )
-_LOG_STEP = "look into the log of the program, and call the address by hand"
-
-
-def _json_findings(assertions: list[Assertion], answer: Answer) -> list[Finding]:
-    if not assertions:
-        return []
-    if answer.cut:
-        text = f"the answer is larger than {human_bytes(MAX_BODY_BYTES)}, too large to look into"
-        return [Finding(Status.CRITICAL, text, "check an address whose answer is smaller")]
-    try:
-        document = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return [Finding(Status.CRITICAL, "the answer is no JSON", _LOG_STEP)]
-    wrong = (check_assertion(assertion, document) for assertion in assertions)
-    return [
-        Finding(Status.CRITICAL, text, "look at what this value stands for, in the program's log")
-        for text in wrong
-        if text
-    ]
 
 
 def _unpacked(received: bytes, encoding: str) -> tuple[bytes, bool]:

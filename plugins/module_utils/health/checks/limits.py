@@ -11,9 +11,10 @@ from ...nginx.admin import SOCKET, Admin, AdminError, NotRunning
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged
 from ..options import option
+from ..steps import journal, site
 from ..tools import Deadline, Tools
 
-_STEP = "ansible-playbook slipway.stack.site --tags nginx"
+_STEP = site("nginx")
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ class LimitsCheck(Check):
         try:
             applications = admin().limits().get("applications")
         except NotRunning as error:
-            raise Unreachable(str(error), "look why nginx does not run (journalctl -u nginx -n 50)") from None
+            raise Unreachable(
+                str(error), f"start it: `systemctl start nginx`; {journal('nginx')} tells why it ended"
+            ) from None
         except AdminError as error:
-            raise CouldNotRun(str(error), f"let nginx run with the configuration of the role ({_STEP})") from None
+            raise CouldNotRun(str(error), f"let nginx run with the configuration of the role: {_STEP}") from None
         return applications if isinstance(applications, Mapping) else {}
 
     def judge(self, applications: Mapping[str, Any]) -> Outcome:
@@ -67,7 +70,7 @@ class LimitsCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"no limit of requests refuses anything{f' ({trial} only try out)' if trial else ''}",
-                    f"name limits in the application's locations, without dry_run, then {_STEP}",
+                    f"name limits in `slipway_apps.{self.application}.locations`, without dry_run, then {_STEP}",
                 )
             )
         if self.connections is not None and most != self.connections:

@@ -21,6 +21,7 @@ from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged, 
 from ..net import split_address, tls_context, where
 from ..options import option
 from ..parallel import ask_each
+from ..steps import install
 from ..tools import Deadline, Tools
 
 _URI = re.compile(
@@ -32,24 +33,29 @@ _UNVERIFIED = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhos
 # Codes of errors, from src/mongo/base/error_codes.yml.
 _UNAUTHORIZED, _AUTHENTICATION_FAILED, _COMMAND_NOT_FOUND = 13, 18, 59
 
+_LOG = "MongoDB's log: `tail -n 50 /var/log/mongodb/mongod.log`"
+_CLOSED = f"look into {_LOG}; a server that demands TLS closes connections without"
+_HOST = "correct the host, or the name service on this host"
+
 _STEPS: tuple[tuple[str, str], ...] = (
     ("certificate verify failed: hostname", "issue the server's certificate for this name, or connect by its name"),
     ("doesn't match", "issue the server's certificate for this name, or connect by its name"),
     ("certificate verify failed", "give the check the ca_file that signed the server's certificate"),
     ("wrong version number", "let the server speak TLS; tls: false only where the network is trusted"),
     ("ssl handshake failed", "look whether the server speaks TLS; tls: false only where the network is trusted"),
-    ("connection refused", "start MongoDB, or correct host and port"),
-    ("connection closed", "look into MongoDB's log; a server that demands TLS closes connections without"),
-    ("connection reset", "look into MongoDB's log; a server that demands TLS closes connections without"),
-    ("name or service not known", "correct the host, or the name service on this host"),
-    ("name resolution", "correct the host, or the name service on this host"),
+    ("connection refused", "start MongoDB: `systemctl start mongod` there; or correct host and port"),
+    ("connection closed", _CLOSED),
+    ("connection reset", _CLOSED),
+    ("name or service not known", _HOST),
+    ("name resolution", _HOST),
     (
         "timed out",
-        "look whether the host is up, whether a firewall drops the port, and at the list of allowed addresses",
+        "look whether the host is up, whether a firewall drops the port (`nft list ruleset`), and at the list"
+        " of allowed addresses",
     ),
     ("no servers found yet", "look whether the host is up, and at the list of allowed addresses"),
     ("no servers available", "several hosts in one uri have to be members of one replica set; correct the uri"),
-    ("no replica set members", "look at the state of the replica set (rs.status())"),
+    ("no replica set members", "look at the state of the replica set: `rs.status()`"),
 )
 
 
@@ -244,7 +250,7 @@ class MongodbCheck(Check):
                 Finding(
                     Status.CRITICAL,
                     "the replica set has no primary, so nothing can be written",
-                    "look at rs.status(): a majority of the members has to be up and to reach each other",
+                    "look at `rs.status()`: a majority of the members has to be up and to reach each other",
                 )
             )
         if self.members and len(state.members) != self.members:
@@ -252,7 +258,7 @@ class MongodbCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"the replica set has {len(state.members)} members, wanted are {self.members}",
-                    "look at rs.conf(), and add or remove members",
+                    "look at `rs.conf()`, and add or remove members",
                 )
             )
         return findings
@@ -260,14 +266,20 @@ class MongodbCheck(Check):
     def _member(self, member: Member) -> list[Finding]:
         note = f" ({member.note})" if member.note else ""
         if member.state == "DOWN":
-            return [Finding(Status.WARNING, f"member {member.name} is down{note}", f"start MongoDB on {member.name}")]
+            return [
+                Finding(
+                    Status.WARNING,
+                    f"member {member.name} is down{note}",
+                    f"start MongoDB on {member.name}: `systemctl start mongod`",
+                )
+            ]
         findings = []
         if member.state not in ("PRIMARY", "SECONDARY", "ARBITER"):
             findings.append(
                 Finding(
                     Status.WARNING,
                     f"member {member.name} is in state {member.state}{note}",
-                    f"look at rs.status() and at MongoDB's log on {member.name}",
+                    f"look at `rs.status()`, and on {member.name} into {_LOG}",
                 )
             )
         if member.lag_seconds is not None:
@@ -277,7 +289,7 @@ class MongodbCheck(Check):
                     self.lag_warn_seconds,
                     self.lag_crit_seconds,
                     f"member {member.name} is {member.lag_seconds:.0f} s behind the primary",
-                    "look at the link to it, its disk and its load (rs.printSecondaryReplicationInfo())",
+                    "look at the link to it, its disk and its load: `rs.printSecondaryReplicationInfo()`",
                 )
             )
         return findings
@@ -288,7 +300,7 @@ class MongodbCheck(Check):
             pymongo = tools.load("pymongo")
         except ImportError:
             raise CouldNotRun(
-                "the Python library pymongo is missing on this host", "install the package python3-pymongo"
+                "the Python library pymongo is missing on this host", install("python3-pymongo")
             ) from None
         if self.ca_file:
             # In the words of all checks where the file cannot be used.
@@ -418,7 +430,7 @@ class MongodbCheck(Check):
 
     def _words(self, error: Exception) -> str:
         """What the library says, without the addresses and inner states that it adds."""
-        text = str(error).split(", Timeout:")[0].split(", full error:")[0]
+        text = str(error).split(", Timeout:", maxsplit=1)[0].split(", full error:")[0]
         text = re.sub(r"\s*(\(configured timeouts:[^)]*\)|\(_ssl\.c:\d+\)|<[^>]*>)", "", text)
         return " ".join(text.split()).replace(" ,", ", ").rstrip(".,") or type(error).__name__
 
@@ -427,7 +439,7 @@ class MongodbCheck(Check):
         if "dnspython" in text:
             return CouldNotRun(
                 "the Python library dns is missing on this host, which mongodb+srv takes",
-                "install the package python3-dnspython",
+                install("python3-dnspython"),
             )
         if type(error).__name__ == "ConfigurationError" and self.uri.startswith("mongodb+srv"):
             return Unreachable(
@@ -445,7 +457,7 @@ class MongodbCheck(Check):
         if code == _UNAUTHORIZED:
             return Unreachable(f"{self.target()} demands a login: {text}", "give user and password, or a uri with both")
         lower = text.lower()
-        step = next((step for words, step in _STEPS if words in lower), "look into MongoDB's log")
+        step = next((step for words, step in _STEPS if words in lower), f"look into {_LOG}")
         return Unreachable(f"no answer from MongoDB: {text}", step)
 
 

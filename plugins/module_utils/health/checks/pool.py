@@ -9,16 +9,17 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 from ...nginx.admin import Admin, AdminError
-from ...nginx.maintenance import ANNOUNCED, ON, Maintenance, MaintenanceError, parse
+from ...nginx.maintenance import ANNOUNCED, DIRECTORY, ON, Maintenance, MaintenanceError, parse
 from ...nginx.pool import ACTIVE, Pool, PoolError, differs, info, require
 from ...nginx.pool_host import PoolHost
 from ...nginx.state_file import StateFileError
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged
 from ..options import option
+from ..steps import journal, site
 from ..tools import Deadline, Tools
 
-ADMIN = "curl --unix-socket /var/lib/slipway/nginx/admin.sock"
+_SYNC = "`curl --unix-socket /var/lib/slipway/nginx/admin.sock -X POST http://localhost/sync`"
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ class PoolCheck(Check):
             report = host.report()
             pages = host.admin.request("GET", "/maintenance") if report is not None else {}
         except (PoolError, StateFileError) as error:
-            raise CouldNotRun(str(error), "run the site playbook on this edge, or correct application") from None
+            raise CouldNotRun(str(error), f"{site('nginx')} writes them; or correct application") from None
         except AdminError as error:
-            raise CouldNotRun(str(error), "look into nginx's log (journalctl -u nginx -n 50)") from None
+            raise CouldNotRun(str(error), "look into nginx's log: `tail /var/log/nginx/error.log`") from None
         if report is None:
             raise Unreachable(
                 "nginx is not running: nobody listens at its admin socket",
-                "systemctl start nginx (journalctl -u nginx -n 50 tells why it ended)",
+                f"start it: `systemctl start nginx`; {journal('nginx')} tells why it ended",
             )
         return EdgeState(pools, report, pages.get("applications") or {})
 
@@ -104,7 +105,7 @@ class PoolCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"nginx does not run the states that the files of {', '.join(unsynced)} tell",
-                    f"{ADMIN} -X POST http://localhost/sync",
+                    _SYNC,
                 )
             )
         stale = [str(path) for path in state.report.get("stale_files") or []]
@@ -113,8 +114,7 @@ class PoolCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"newer than what nginx runs: {', '.join(stale)}",
-                    "run the site playbook with --tags nginx, or systemctl reload nginx, which ends old workers'"
-                    " connections sooner or later",
+                    f"{site('nginx')}, or `systemctl reload nginx`, which ends old workers' connections in time",
                 )
             )
         return findings
@@ -126,11 +126,11 @@ def _member_findings(pool: Pool, members: Sequence[Mapping[str, Any]], taking: i
     active = [member for member in members if member["state"] == ACTIVE]
     if not active:
         text = f"no member of {name} takes requests: everybody gets 503"
-        step = f"bring one back (slipway.stack.pool_member with application: {name}, state: active)"
-        findings.append(Finding(Status.CRITICAL, text, step))
+        findings.append(Finding(Status.CRITICAL, text, f"bring them back: {_bring_back(name, '*')}"))
     elif not taking:
         text = f"every active member of {name} fails"
-        findings.append(Finding(Status.CRITICAL, text, f"look at the application's units and log on {_hosts(active)}"))
+        step = f"look at the application's units and log on {_hosts(active)}: {journal(f'slipway-{name}@*')}"
+        findings.append(Finding(Status.CRITICAL, text, step))
     for member in members:
         if member["state"] != ACTIVE:
             why = f" ({member['reason']})" if member["reason"] else ""
@@ -139,8 +139,7 @@ def _member_findings(pool: Pool, members: Sequence[Mapping[str, Any]], taking: i
                     Status.WARNING,
                     f"{member['name']} of {name} is {member['state']} by {member['owner'] or 'nobody named'}"
                     f" since {member['since'] or '?'}{why}",
-                    f"ask {member['owner'] or 'around'}, or bring it back (slipway.stack.pool_member with"
-                    f" application: {name}, members: [{member['name']}], state: active)",
+                    f"ask {member['owner'] or 'around'}, or bring it back: {_bring_back(name, member['name'])}",
                 )
             )
         elif member["failing"] and taking:
@@ -148,10 +147,19 @@ def _member_findings(pool: Pool, members: Sequence[Mapping[str, Any]], taking: i
                 Finding(
                     Status.WARNING,
                     f"{member['name']} of {name} is passed over, since it failed",
-                    f"look at the application's unit and log on {_hosts([member])}",
+                    f"look at the application's unit and log on {_hosts([member])}: {journal(_unit(name, member))}",
                 )
             )
     return findings
+
+
+def _bring_back(application: str, members: str) -> str:
+    words = f"application={application} members={members} state=active when_owned_by_other=take"
+    return f'`ansible edge -b -m slipway.stack.pool_member -a "{words}"`'
+
+
+def _unit(application: str, member: Mapping[str, Any]) -> str:
+    return f"slipway-{application}@{member['name'].rpartition(':')[2]}"
 
 
 def _hosts(members: Sequence[Mapping[str, Any]]) -> str:
@@ -162,17 +170,19 @@ def _page_findings(application: str, raw: Mapping[str, Any], now: datetime) -> l
     try:
         page = parse(raw)
     except MaintenanceError as error:
-        return [Finding(Status.WARNING, f"the maintenance page of {application}: {error}", "look at its state file")]
-    step = f"slipway.stack.maintenance_page with application: {application}, state: off"
+        text = f"the maintenance page of {application}: {error}"
+        return [Finding(Status.WARNING, text, f"look at its state file: `cat {DIRECTORY}/{application}.json`")]
+    words = f"application={application} state=off when_owned_by_other=take"
+    step = f'`ansible edge -b -m slipway.stack.maintenance_page -a "{words}"`'
     if page.state == ON:
         ends = f", which was to end {_minutes(now, page)} ago" if page.overdue(now) else ""
         why = f" ({page.reason})" if page.reason else ""
         since = f"{page.since:%Y-%m-%dT%H:%M:%SZ}" if page.since else "?"
         text = f"the maintenance page of {application} is on by {page.owner or 'nobody named'} since {since}{why}{ends}"
-        return [Finding(Status.WARNING, text, f"ask {page.owner or 'around'}, or switch it off ({step})")]
+        return [Finding(Status.WARNING, text, f"ask {page.owner or 'around'}, or switch it off: {step}")]
     if page.state == ANNOUNCED and page.overdue(now):
         text = f"maintenance of {application} that was to end {_minutes(now, page)} ago is still announced"
-        return [Finding(Status.WARNING, f"{text} by {page.owner or 'nobody named'}", step)]
+        return [Finding(Status.WARNING, f"{text} by {page.owner or 'nobody named'}", f"end it: {step}")]
     return []
 
 

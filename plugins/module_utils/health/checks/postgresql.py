@@ -7,15 +7,17 @@ in the evidence and not judged; ``GRANT pg_monitor TO role`` lets it see everyth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from shlex import join, quote
 from typing import Any, ClassVar
 
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged, level
 from ..net import where
 from ..options import option
+from ..steps import install, site
 from ..tools import Deadline, Tools
 from ..units import human_bytes
 
@@ -88,22 +90,33 @@ FROM "{schema}".pg_stat_statements(false)
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
+_SITE = site("postgresql")
+_START = "start PostgreSQL: `systemctl start postgresql` there (`pg_lsclusters` tells its state and log)"
+_HOLDERS = "look who holds the connections ({holders}), and put a pooler in front"
+_LOG = "PostgreSQL's log: `tail -n 50 /var/log/postgresql/*.log`"
+# ``{host}`` is the check's, ``{holders}`` the command that shows whose the sessions are.
 _STEPS: tuple[tuple[str, str], ...] = (
-    ("password authentication failed", "correct user or password, or run the site playbook to set the role's password"),
+    ("password authentication failed", f"correct user or password, or set the role's: {_SITE}"),
     ("peer authentication failed", "run the check as that user, or connect by address and password"),
-    ("no such file or directory", "start PostgreSQL (systemctl status postgresql), or correct the socket directory"),
-    ("no pg_hba.conf entry", "allow this host and user: run the site playbook so that pg_hba follows the topology"),
-    ("does not exist", "create it: run the site playbook, or correct the name"),
-    ("too many clients", "look who holds the connections (pg_stat_activity), and put a pooler in front"),
-    ("remaining connection slots", "look who holds the connections (pg_stat_activity), and put a pooler in front"),
-    ("connection refused", "start PostgreSQL (systemctl status postgresql) or correct host and port"),
-    ("timeout expired", "look whether the host is up and a firewall drops the port"),
-    ("could not translate host name", "correct the host, or the name service on this host"),
+    ("no such file or directory", f"{_START}, or correct the socket directory"),
+    ("no pg_hba.conf entry", f"allow this host and user: {_SITE} lets pg_hba follow the topology"),
+    ("does not exist", f"create it: {_SITE}; or correct the name"),
+    ("too many clients", _HOLDERS),
+    ("remaining connection slots", _HOLDERS),
+    ("connection refused", f"{_START}, or correct host and port"),
+    (
+        "timeout expired",
+        "look whether the host is up (`ping -c 3 {host}`), and a firewall drops the port (`nft list ruleset`)",
+    ),
+    ("could not translate host name", "correct the host, or the name service on this host: `getent hosts {host}`"),
     ("certificate verify failed", "give the check the ca_file that signed the server's certificate"),
-    ("does not match host name", "issue the server's certificate for this name, or connect by the name it is for"),
-    ("server does not support ssl", "set ssl = on and a certificate in PostgreSQL"),
-    ("starting up", "wait for the recovery to end, or look into PostgreSQL's log"),
-    ("root certificate file", "put the authority's certificate there, or correct ca_file"),
+    (
+        "does not match host name",
+        f"let its certificate carry this name ({site()}), or connect by one that it carries",
+    ),
+    ("server does not support ssl", f"set ssl = on and a certificate: {_SITE}"),
+    ("starting up", f"wait for the recovery to end, or look into {_LOG}"),
+    ("root certificate file", f"{site('tls')} puts the own authority's there; or correct ca_file"),
 )
 
 
@@ -230,6 +243,14 @@ class PostgresqlCheck(Check):
     def target(self) -> str:
         return f"{self.user}@{where(self.host, self.port)}/{self.database}"
 
+    def _psql(self, command: str) -> str:
+        """For the database's host: what the server says to an administrator."""
+        return f'`sudo -u postgres psql -p {self.port} -xc "{command}"`'
+
+    @property
+    def _holders(self) -> str:
+        return self._psql("SELECT usename, client_addr, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3")
+
     def run(self, tools: Tools, deadline: Deadline) -> Outcome:
         return self.judge(self.ask(tools, deadline))
 
@@ -248,14 +269,14 @@ class PostgresqlCheck(Check):
                 self.connections_warn_percent,
                 self.connections_crit_percent,
                 f"{state.connections} of {state.max_connections} connections are in use ({used:.0f} %)",
-                "look who holds them (pg_stat_activity), and put a pooler in front or raise max_connections",
+                f"look who holds them ({self._holders}), and put a pooler in front or raise max_connections",
             ),
             level(
                 state.took_ms,
                 self.warn_ms,
                 None,
                 f"the answer took {state.took_ms:.0f} ms",
-                "look at the load and the disk of the database host",
+                "look at the load and the disk of the database host: `vmstat 1 5`",
             ),
         ]
         if self.writable is not None and self.writable == state.in_recovery:
@@ -263,7 +284,8 @@ class PostgresqlCheck(Check):
                 Finding(
                     Status.CRITICAL,
                     f"the server is a {role}, which {'cannot write' if state.in_recovery else 'is not wanted here'}",
-                    "look where the primary is (pg_is_in_recovery), and point the address at the right server",
+                    "look where the primary is"
+                    f" ({self._psql('SELECT pg_is_in_recovery()')}), and point the address at it",
                 )
             )
         if self.lag_warn_seconds and (state.in_recovery or self.replicas or state.replicas):
@@ -281,7 +303,9 @@ class PostgresqlCheck(Check):
             wanted.append(f'"{self.expect}" from the query')
             if state.value != self.expect:
                 shown = "no row" if state.value is None else f'"{state.value[:120]}"'
-                findings.append(Finding(Status.CRITICAL, f"the query returned {shown}", "run the query by hand"))
+                words = ["sudo", "-u", "postgres", "psql", "-p", str(self.port), "-d", self.database, "-c", self.query]
+                step = f"run the query by hand: `{join(words)}`"
+                findings.append(Finding(Status.CRITICAL, f"the query returned {shown}", step))
         seen = f"{role}, PostgreSQL {state.version.split()[0]}, {used:.0f} % of the connections, {state.took_ms:.0f} ms"
         if state.replicas:
             seen += f", {len(state.replicas)} replica{'s' * (len(state.replicas) > 1)}"
@@ -310,7 +334,7 @@ class PostgresqlCheck(Check):
         return measures
 
     def _own_lag(self, state: ServerState) -> Finding:
-        step = "look at the link to the primary (pg_stat_wal_receiver) and at long queries on the replica"
+        step = f"look at the link to the primary ({self._psql('TABLE pg_stat_wal_receiver')}) and at long queries here"
         if state.lag_seconds is None:
             return Finding(Status.WARNING, "the replica has not replayed a transaction yet", step)
         if not state.receiving or state.paused:
@@ -323,7 +347,7 @@ class PostgresqlCheck(Check):
                 "",
             )
             worst = max((lag.status, Status.WARNING), key=lambda status: status.rank)
-            return Finding(worst, lag.message, "SELECT pg_wal_replay_resume()" if state.paused else step)
+            return Finding(worst, lag.message, self._psql("SELECT pg_wal_replay_resume()") if state.paused else step)
         return level(
             state.lag_seconds,
             self.lag_warn_seconds,
@@ -341,7 +365,7 @@ class PostgresqlCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"{len(streaming)} of {self.replicas} replicas stream from it",
-                    "look at PostgreSQL's log on the replicas (systemctl status postgresql there)",
+                    f"look on the replicas whether they run (`pg_lsclusters`), and into {_LOG}",
                 )
             )
         for replica in state.replicas:
@@ -350,7 +374,7 @@ class PostgresqlCheck(Check):
                     Finding(
                         Status.WARNING,
                         f"replica {replica.name} is in state {replica.state}",
-                        "wait until it has caught up, or look at PostgreSQL's log on it",
+                        f"wait until it has caught up, or look there into {_LOG}",
                     )
                 )
             behind = f" ({human_bytes(replica.behind_bytes)})" if replica.behind_bytes else ""
@@ -360,14 +384,13 @@ class PostgresqlCheck(Check):
                     self.lag_warn_seconds,
                     self.lag_crit_seconds,
                     f"replica {replica.name} is {replica.lag_seconds or 0:.0f} s behind{behind}",
-                    "look at the link to it, its disk, and long queries on it (pg_stat_activity)",
+                    f"look at the link to it, its disk (`vmstat 1 5`), and long queries on it ({self._holders})",
                 )
             )
         return findings
 
     def _slot(self, slot: Slot) -> Finding:
-        step = (
-            f"start the replica that uses it, or, if there is none any more, "
+        step = "start the replica that uses it, or, if there is none any more, " + self._psql(
             f"SELECT pg_drop_replication_slot('{slot.name}')"
         )
         kind = "replication slot" if slot.active else "inactive replication slot"
@@ -393,6 +416,9 @@ class PostgresqlCheck(Check):
             if session.state == "active" and self.slow_seconds and session.query_seconds >= self.slow_seconds
         ]
 
+    def _session(self, pid: int) -> str:
+        return self._psql(f"SELECT * FROM pg_stat_activity WHERE pid = {pid}")
+
     def _sessions(self, state: ServerState) -> list[Finding]:
         findings = []
         slow = self._slow(state)
@@ -403,20 +429,25 @@ class PostgresqlCheck(Check):
                     Status.WARNING,
                     f"queries that run for more than {self.slow_seconds:g} s: {len(slow)}, the longest for "
                     f"{longest.query_seconds:.0f} s ({longest.who})",
-                    "look at what they do (pg_stat_activity) and how (EXPLAIN), and at PostgreSQL's log",
+                    f"look at what they do ({self._session(longest.pid)}) and how (EXPLAIN), and into {_LOG}",
                 )
             )
         findings += _late(
             {session: session.state_seconds for session in state.sessions if session.idle},
             self.idle_transaction_warn_seconds,
             "idle within a transaction",
-            "correct the program that leaves transactions open, or set idle_in_transaction_session_timeout",
+            lambda pid: (
+                f"end it ({self._psql(f'SELECT pg_terminate_backend({pid})')}); correct the program that leaves"
+                " transactions open, or set idle_in_transaction_session_timeout"
+            ),
         )
         findings += _late(
             {session: session.transaction_seconds for session in state.sessions if not session.idle},
             self.transaction_warn_seconds,
             "in one transaction",
-            "look what it does (pg_stat_activity); vacuum frees nothing newer than the oldest transaction",
+            lambda pid: (
+                f"look what it does ({self._session(pid)}); vacuum frees nothing newer than the oldest transaction"
+            ),
         )
         return findings
 
@@ -432,8 +463,8 @@ class PostgresqlCheck(Check):
             f"transactions old ({share:.0f} % of the way to where writes stop)"
         )
         step = (
-            f"VACUUM FREEZE in {state.oldest_database}; look for what holds it back: old transactions, prepared "
-            "transactions (pg_prepared_xacts), replication slots"
+            f"`sudo -u postgres vacuumdb -p {self.port} --freeze {quote(state.oldest_database)}`; look for what"
+            " holds it back: old transactions, prepared transactions (pg_prepared_xacts), replication slots"
         )
         reached = level(share, self.wraparound_warn_percent, self.wraparound_crit_percent, text, step)
         overdue = self.wraparound_warn_percent and state.oldest_age >= 2 * state.freeze_max_age
@@ -447,7 +478,7 @@ class PostgresqlCheck(Check):
             psycopg2 = tools.load("psycopg2")
         except ImportError:
             raise CouldNotRun(
-                "the Python library psycopg2 is missing on this host", "install the package python3-psycopg2"
+                "the Python library psycopg2 is missing on this host", install("python3-psycopg2")
             ) from None
         try:
             # libpq knows no less than two seconds; the runner keeps to the deadline whatever it does.
@@ -508,8 +539,8 @@ class PostgresqlCheck(Check):
         if text.endswith(":") and len(lines) > 1:
             text = f"{text} {lines[1]}"
         known = " ".join(lines).lower()
-        step = next((step for words, step in _STEPS if words in known), "look into PostgreSQL's log")
-        return Unreachable(text, step)
+        step = next((step for words, step in _STEPS if words in known), f"look into {_LOG}")
+        return Unreachable(text, step.format(host=self.host, holders=self._holders))
 
 
 def read_state(
@@ -571,14 +602,14 @@ def _number(raw: Any) -> float | None:
     return None if raw is None else float(raw)
 
 
-def _late(ages: Mapping[Session, float], limit: float, text: str, step: str) -> list[Finding]:
+def _late(ages: Mapping[Session, float], limit: float, text: str, step: Callable[[int], str]) -> list[Finding]:
     """A warning that names the session of the greatest age, where that has reached the limit."""
     late = {session: age for session, age in ages.items() if limit and age >= limit}
     if not late:
         return []
     longest = max(late, key=lambda session: late[session])
     others = f" and {len(late) - 1} more" if len(late) > 1 else ""
-    return [Finding(Status.WARNING, f"{longest.who}, is {text} for {late[longest]:.0f} s{others}", step)]
+    return [Finding(Status.WARNING, f"{longest.who}, is {text} for {late[longest]:.0f} s{others}", step(longest.pid))]
 
 
 def _upkeep(state: ServerState) -> list[Finding]:
@@ -589,7 +620,7 @@ def _upkeep(state: ServerState) -> list[Finding]:
             Finding(
                 Status.WARNING,
                 f"settings wait for a restart: {', '.join(state.pending_restart)}",
-                "restart PostgreSQL at a quiet hour (systemctl restart postgresql)",
+                "restart PostgreSQL at a quiet hour: `systemctl restart postgresql`",
             )
         )
     if state.archive_failed:
@@ -597,7 +628,7 @@ def _upkeep(state: ServerState) -> list[Finding]:
             Finding(
                 Status.WARNING,
                 f"archiving of WAL fails since {state.archive_failed}, which fills the disk and ends restores there",
-                "look at PostgreSQL's log and at archive_command (pg_stat_archiver)",
+                f"look at archive_command and into {_LOG}",
             )
         )
     return findings

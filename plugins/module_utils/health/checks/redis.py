@@ -12,14 +12,12 @@ from typing import Any, ClassVar
 from ..model import Finding, Outcome, Status, judged, level
 from ..net import where
 from ..options import option
-from ..redis_login import RedisLogin, load_redis, number
+from ..redis_login import RedisLogin, load_redis, number, unit
+from ..steps import journal, site
 from ..tools import Deadline, Tools
 from ..units import human_bytes
 
 PERSISTENCE = ("aof", "rdb", "both", "any", "none")
-
-_DISK_STEP = "look at the disk's free space, vm.overcommit_memory and Redis's log"
-_RESET_STEP = "then CONFIG RESETSTAT to count anew"
 
 
 @dataclass(frozen=True)
@@ -87,16 +85,20 @@ class RedisCheck(RedisLogin):
                 self.warn_ms,
                 None,
                 f"the answer took {state.took_ms:.0f} ms",
-                "look at slow commands (SLOWLOG GET) and at the load of the host",
+                f"look at slow commands ({self._cli('SLOWLOG GET')}) and at the load of the host (`systemd-cgtop`)",
             )
         ]
         if self.role and self.role != role:
             findings.append(
-                Finding(Status.CRITICAL, f"the server is a {role}", "look where the master is, or correct the address")
+                Finding(
+                    Status.CRITICAL,
+                    f"the server is a {role}",
+                    f"look where the master is ({self._cli('INFO replication')}), or correct the address",
+                )
             )
         findings += self._memory(info, seen)
         findings += self._clients(info, seen)
-        findings += _disk(state)
+        findings += _disk(state, self._disk_step())
         if self.persistence or self.save_warn_seconds:
             findings += self._persistence(state, seen, wanted)
         findings += self._replication(info, role, seen)
@@ -107,6 +109,18 @@ class RedisCheck(RedisLogin):
             fine=", ".join(seen),
             measures=_measures(state),
         )
+
+    def _cli(self, command: str) -> str:
+        return self.cli(self.host, self.port, command)
+
+    def _disk_step(self) -> str:
+        return (
+            "look at the disk's free space (`df -h /var/lib/redis`), at `sysctl vm.overcommit_memory` and into Redis's"
+            f" log: {journal(unit(self.port))}"
+        )
+
+    def _counts_anew(self) -> str:
+        return f"then {self._cli('CONFIG RESETSTAT')} counts anew"
 
     def _memory(self, info: Mapping[str, Any], seen: list[str]) -> list[Finding]:
         limit = number(info, "maxmemory")
@@ -123,7 +137,7 @@ class RedisCheck(RedisLogin):
                 self.memory_warn_percent,
                 self.memory_crit_percent,
                 f"{percent:.0f} % of maxmemory ({human_bytes(limit)}) is in use, and writes fail when it is full",
-                "raise the memory of Redis, add masters, or look for keys without expiry (redis-cli --bigkeys)",
+                f"raise the memory of Redis, add masters, or look for keys without expiry: {self._cli('--bigkeys')}",
             )
         ]
         evicted, refused = number(info, "evicted_keys"), _errors(info, "OOM")
@@ -132,7 +146,8 @@ class RedisCheck(RedisLogin):
                 Finding(
                     Status.WARNING,
                     f"{evicted:.0f} keys were evicted since the start, though nothing may be with noeviction",
-                    f"look who changed maxmemory-policy (CONFIG GET maxmemory-policy), {_RESET_STEP}",
+                    f"look who changed maxmemory-policy ({self._cli('CONFIG GET maxmemory-policy')}),"
+                    f" {self._counts_anew()}",
                 )
             )
         if refused:
@@ -140,7 +155,7 @@ class RedisCheck(RedisLogin):
                 Finding(
                     Status.WARNING,
                     f"{refused:.0f} writes were refused since the start because the memory was full",
-                    f"raise the memory of Redis, {_RESET_STEP}",
+                    f"raise the memory of Redis, {self._counts_anew()}",
                 )
             )
         return findings
@@ -157,7 +172,7 @@ class RedisCheck(RedisLogin):
                     self.clients_warn_percent,
                     self.clients_crit_percent,
                     f"{count:.0f} of {limit:.0f} clients are connected ({percent:.0f} %)",
-                    "look who holds the connections (CLIENT LIST), or raise maxclients",
+                    f"look who holds the connections ({self._cli('CLIENT LIST')}), or raise maxclients",
                 )
             )
         rejected = number(info, "rejected_connections")
@@ -166,7 +181,8 @@ class RedisCheck(RedisLogin):
                 Finding(
                     Status.WARNING,
                     f"{rejected:.0f} connections were refused since the start because there were too many",
-                    f"look who holds connections (CLIENT LIST) or raise maxclients, {_RESET_STEP}",
+                    f"look who holds connections ({self._cli('CLIENT LIST')}) or raise maxclients,"
+                    f" {self._counts_anew()}",
                 )
             )
         return findings
@@ -186,9 +202,7 @@ class RedisCheck(RedisLogin):
             )
             lacking = _lacking(self.persistence, aof, save)
             if lacking:
-                findings.append(
-                    Finding(Status.WARNING, lacking, "set appendonly and save in Redis: run the site playbook")
-                )
+                findings.append(Finding(Status.WARNING, lacking, f"set appendonly and save in Redis: {site('redis')}"))
         changes, age = number(state.info, "rdb_changes_since_last_save"), 0.0
         if changes:
             age = max(0.0, state.now - number(state.info, "rdb_last_save_time"))
@@ -200,7 +214,7 @@ class RedisCheck(RedisLogin):
                 self.save_warn_seconds,
                 None,
                 f"{changes:.0f} changes are in no snapshot, the last one is {age:.0f} s old",
-                f"look at the save points (CONFIG GET save); {_DISK_STEP}",
+                f"look at the save points ({self._cli('CONFIG GET save')}); {self._disk_step()}",
             )
         )
         return findings
@@ -216,7 +230,11 @@ class RedisCheck(RedisLogin):
             if state != "online":
                 # Nothing is said about a lag before the first transfer has ended.
                 findings.append(
-                    Finding(Status.WARNING, f"replica {name} is in state {state}", "look into the log of that replica")
+                    Finding(
+                        Status.WARNING,
+                        f"replica {name} is in state {state}",
+                        f"look into its log: {journal(unit(int(number(replica, 'port'))))} on {replica.get('ip', '?')}",
+                    )
                 )
                 continue
             findings.append(self._silence(f"replica {name} last answered {{}} s ago", number(replica, "lag")))
@@ -230,7 +248,8 @@ class RedisCheck(RedisLogin):
                 f"its master {master} was last heard of {{}} s ago", number(info, "master_last_io_seconds_ago")
             )
         down = max(0.0, number(info, "master_link_down_since_seconds"))
-        step = f"look whether {master} is up (redis-cli -h {info.get('master_host', '?')} ping) and into both logs"
+        ping = self.cli(str(info.get("master_host", "?")), int(number(info, "master_port")), "ping")
+        step = f"look whether {master} is up ({ping}) and into both logs ({journal(unit(self.port))})"
         if number(info, "master_sync_in_progress"):
             return Finding(
                 Status.WARNING, f"the first transfer from its master {master} is under way", "wait for its end"
@@ -244,7 +263,7 @@ class RedisCheck(RedisLogin):
             self.lag_warn_seconds,
             self.lag_crit_seconds,
             text.format(f"{seconds:.0f}"),
-            "look at the link between the two and at the load of both hosts (INFO replication)",
+            f"look at the link between the two and at the load of both hosts: {self._cli('INFO replication')}",
         )
 
     def ask(self, tools: Tools, deadline: Deadline) -> ServerState:
@@ -281,15 +300,15 @@ def _errors(info: Mapping[str, Any], kind: str) -> float:
     return number(raw, "count") if isinstance(raw, Mapping) else float(str(raw or "=0").rpartition("=")[2])
 
 
-def _disk(state: ServerState) -> list[Finding]:
-    """Writes to disk that fail. Redis itself refuses writes while it cannot keep them."""
+def _disk(state: ServerState, step: str) -> list[Finding]:
+    """Writes to disk that fail, and what to do then. Redis itself refuses writes while it cannot keep them."""
     info, findings = state.info, []
     if info.get("aof_last_write_status", "ok") != "ok":
         findings.append(
             Finding(
                 Status.CRITICAL,
                 "the last write to the append-only file failed, and writes are refused until one succeeds",
-                _DISK_STEP,
+                step,
             )
         )
     if info.get("rdb_last_bgsave_status", "ok") != "ok":
@@ -298,11 +317,11 @@ def _disk(state: ServerState) -> list[Finding]:
             Finding(
                 Status.CRITICAL if refuses else Status.WARNING,
                 f"the last snapshot failed{', and writes are refused until one succeeds' if refuses else ''}",
-                _DISK_STEP,
+                step,
             )
         )
     if info.get("aof_last_bgrewrite_status", "ok") != "ok":
-        findings.append(Finding(Status.WARNING, "the last rewrite of the append-only file failed", _DISK_STEP))
+        findings.append(Finding(Status.WARNING, "the last rewrite of the append-only file failed", step))
     return findings
 
 

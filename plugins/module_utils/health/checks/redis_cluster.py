@@ -13,12 +13,11 @@ from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..net import split_address, where
 from ..options import option
 from ..parallel import ask_each
-from ..redis_login import RedisLogin, load_redis, parse_pairs
+from ..redis_login import RedisLogin, load_redis, parse_pairs, unit
+from ..steps import journal, site
 from ..tools import Deadline, Tools
 
 SLOTS = 16384
-
-_STEP = "look at redis-cli CLUSTER NODES, start what is down, then run the site playbook"
 
 
 @dataclass(frozen=True)
@@ -174,26 +173,29 @@ class RedisClusterCheck(RedisLogin):
                 "no cluster",
                 "a cluster in state ok",
                 f"{', '.join(view.asked for view in state.views)} runs without cluster support",
-                "set cluster-enabled in Redis, or check it as a single server (type redis)",
+                f"`slipway_redis_mode: cluster`, then {site('redis')}; or check it as a single server (type redis)",
             )
         reference = _reference(members)
         # In an order of our own: each look at CLUSTER NODES may list them in another.
         nodes = sorted((node for node in reference.nodes if node.is_member), key=lambda node: (node.address, node.port))
         down = self._down(nodes, state)
+        shown = self.cli(*split_address(reference.asked), "CLUSTER NODES")
+        step = f"{shown} shows what is down: start that, then {site('redis')}"
         slowest = max(members, key=lambda view: view.took_ms)
+        slow = self.cli(*split_address(slowest.asked), "SLOWLOG GET")
         findings = [
             level(
                 slowest.took_ms,
                 self.warn_ms,
                 None,
                 f"{slowest.asked} took {slowest.took_ms:.0f} ms to answer",
-                "look at slow commands (SLOWLOG GET) and at the load of its host",
+                f"look at slow commands ({slow}) and at the load of its host (`systemd-cgtop`)",
             ),
-            *_slots(nodes),
+            *_slots(nodes, f"look at {shown}, then {site('redis')} assigns them"),
             *_down_findings(nodes, down),
-            *_states(members, reference),
-            *self._membership(nodes, state),
-            *_disagreements(members, reference),
+            *_states(members, reference, step),
+            *self._membership(nodes, state, step),
+            *_disagreements(members, reference, shown),
             *_links(members, nodes, down),
             *self._replicas(nodes, down),
         ]
@@ -232,22 +234,20 @@ class RedisClusterCheck(RedisLogin):
                 down[node.name] = state.silent[node.name]
         return down
 
-    def _membership(self, nodes: Sequence[Node], state: ClusterState) -> list[Finding]:
+    def _membership(self, nodes: Sequence[Node], state: ClusterState, step: str) -> list[Finding]:
         identities, names = {node.identity for node in nodes}, {node.name for node in nodes}
         findings = []
         for view in state.views:
             if view.identity not in identities:
                 findings.append(
-                    Finding(
-                        Status.WARNING, f"{view.asked} is no member of the cluster", "run the site playbook to add it"
-                    )
+                    Finding(Status.WARNING, f"{view.asked} is no member of the cluster", f"{site('redis')} adds it")
                 )
         for name, reason in state.silent.items():
             if name not in names:
-                findings.append(Finding(Status.WARNING, f"{name} is missing: {reason}", _STEP))
+                findings.append(Finding(Status.WARNING, f"{name} is missing: {reason}", step))
         if self.size and len(nodes) != self.size:
             findings.append(
-                Finding(Status.WARNING, f"the cluster has {len(nodes)} nodes, wanted are {self.size}", _STEP)
+                Finding(Status.WARNING, f"the cluster has {len(nodes)} nodes, wanted are {self.size}", step)
             )
         return findings
 
@@ -264,7 +264,7 @@ class RedisClusterCheck(RedisLogin):
                 Finding(
                     Status.WARNING,
                     f"master {master.name} has {len(elsewhere)} of {self.replicas} replicas on other hosts{near}",
-                    "start the missing replicas, or run the site playbook to place them on other hosts",
+                    f"start the missing replicas, or let {site('redis')} place them on other hosts",
                 )
             )
         return findings
@@ -340,19 +340,19 @@ def _reference(views: Sequence[View]) -> View:
     return max(views, key=weight)
 
 
-def _states(views: Sequence[View], reference: View) -> list[Finding]:
+def _states(views: Sequence[View], reference: View, step: str) -> list[Finding]:
     """A node that holds the cluster for failed serves nobody."""
     wrong = [view for view in views if view.info.get("cluster_state") != "ok"]
     if not wrong:
         return []
     state = reference.info.get("cluster_state", "?")
     if len(wrong) == len(views):
-        return [Finding(Status.CRITICAL, f"the cluster is in state {state}", _STEP)]
+        return [Finding(Status.CRITICAL, f"the cluster is in state {state}", step)]
     names = ", ".join(f"{view.asked} ({view.info.get('cluster_state', '?')})" for view in wrong)
-    return [Finding(Status.CRITICAL, f"not every node is in state ok: {names}", _STEP)]
+    return [Finding(Status.CRITICAL, f"not every node is in state ok: {names}", step)]
 
 
-def _slots(nodes: Sequence[Node]) -> list[Finding]:
+def _slots(nodes: Sequence[Node], step: str) -> list[Finding]:
     free = free_slots(nodes)
     if not free:
         return []
@@ -361,7 +361,7 @@ def _slots(nodes: Sequence[Node]) -> list[Finding]:
         Finding(
             Status.CRITICAL,
             f"{count} of {SLOTS} slots are assigned to no node ({ranges_text(free)})",
-            "look at redis-cli CLUSTER NODES, then run the site playbook to assign them",
+            step,
         )
     ]
 
@@ -383,13 +383,14 @@ def _down_findings(nodes: Sequence[Node], down: Mapping[str, str]) -> list[Findi
             Finding(
                 Status.CRITICAL if lost else Status.WARNING,
                 f"{f'host {address} is missing with' if whole else 'down:'} {names} ({reasons}){served}",
-                f"start Redis on {address} (systemctl list-units 'redis*'), then run the site playbook",
+                f"start Redis on {address}: `systemctl start {' '.join(unit(node.port) for node in gone)}`,"
+                f" then {site('redis')}",
             )
         )
     return findings
 
 
-def _disagreements(views: Sequence[View], reference: View) -> list[Finding]:
+def _disagreements(views: Sequence[View], reference: View, shown: str) -> list[Finding]:
     others = [view for view in views if view.signature != reference.signature]
     if not others:
         return []
@@ -401,7 +402,7 @@ def _disagreements(views: Sequence[View], reference: View) -> list[Finding]:
         Finding(
             Status.WARNING,
             f"{len(others)} of {len(views)} nodes see another cluster than the rest: {names}",
-            "wait a few seconds after a change; if it stays, compare CLUSTER NODES of both and run the site playbook",
+            f"wait a few seconds after a change; if it stays, {shown} of both tells; then {site('redis')}",
         )
     ]
 
@@ -423,7 +424,7 @@ def _links(views: Sequence[View], nodes: Sequence[Node], down: Mapping[str, str]
                 Finding(
                     Status.WARNING,
                     f"{node.name} cannot be reached by {', '.join(without)}",
-                    f"look at the cluster bus between them (port {node.port + 10000}) and the firewall",
+                    f"look whether a firewall drops port {node.port + 10000}, the bus: `nft list ruleset` on both",
                 )
             )
     masters = {node.identity: node.name for node in nodes}
@@ -432,11 +433,12 @@ def _links(views: Sequence[View], nodes: Sequence[Node], down: Mapping[str, str]
         master = followed.get(view.identity, "its master")
         cut_off = view.replication.get("role") == "slave" and view.replication.get("master_link_status") == "down"
         if cut_off and master not in down:
+            log = journal(unit(split_address(view.asked)[1]))
             findings.append(
                 Finding(
                     Status.WARNING,
                     f"replica {view.asked} has no link to {master}",
-                    "look at the log of both, and at the password (masterauth)",
+                    f"look into the log of both ({log}), and at the password (masterauth)",
                 )
             )
     return findings

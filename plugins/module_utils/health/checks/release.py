@@ -11,6 +11,7 @@ from typing import ClassVar
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, judged
 from ..options import option
+from ..steps import site
 from ..tools import Deadline, Tools
 
 
@@ -50,18 +51,22 @@ class ReleaseCheck(Check):
         findings = []
         if not current:
             findings.append(
-                Finding(Status.CRITICAL, f"{self.root}/current leads to no release", "activate a release, or deploy")
+                Finding(Status.CRITICAL, f"{self.root}/current leads to no release", f"deploy one: {site('app')}")
             )
         elif self.release and current != self.release:
             findings.append(
-                Finding(Status.CRITICAL, f"the current release is {current}", f"deploy {self.release} to this host")
+                Finding(
+                    Status.CRITICAL,
+                    f"the current release is {current}",
+                    f"deploy {self.release} to this host: {site('app')}",
+                )
             )
         if current and running and running != current:
             findings.append(
                 Finding(
                     Status.WARNING,
                     f"{self.unit} still runs {running} while {current} is the current release",
-                    f"restart {self.unit}, or finish the deploy",
+                    f"restart it (`systemctl restart {self.unit}`), or finish the deploy: {site('app')}",
                 )
             )
         wanted = self.release or "a current release"

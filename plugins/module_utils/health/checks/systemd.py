@@ -23,6 +23,7 @@ from ..journal import (
 )
 from ..model import CouldNotRun, Finding, Outcome, Status, judged, level
 from ..options import option
+from ..steps import journal, site
 from ..tools import Deadline, Tools
 from ..units import human_bytes
 
@@ -54,6 +55,7 @@ _NO_START = {
     238: "its state directory cannot be made (238/STATE_DIRECTORY)",
 }
 _KILLED_STEP = "raise its memory limit or find the leak"
+_SHOW = "`systemctl cat {unit}`"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,10 @@ class Exit:
         return self.kind in ("killed", "dumped") and self.status == signal.SIGKILL and self.result == "signal"
 
     def words(self, limit: float, guess: bool) -> tuple[str, str]:
-        """What happened in plain words, and what to do. ``guess``: a hard kill is likely for want of memory."""
+        """What happened in plain words, and what to do besides looking into the log, ``{unit}`` for the unit's name.
+
+        ``guess``: a hard kill is likely for want of memory.
+        """
         at_limit = f"its limit is {human_bytes(limit)}" if limit else "it has no limit of its own"
         if self.result == "oom-kill":
             return f"it was killed for want of memory ({at_limit})", _KILLED_STEP
@@ -79,23 +84,26 @@ class Exit:
                 _KILLED_STEP
             )
         if self.kind in ("killed", "dumped") and self.result in ("signal", "core-dump", "exit-code", "success"):
-            return f"it was killed by signal {self.status} ({_signal_name(self.status)})", "look into its log"
+            return f"it was killed by signal {self.status} ({_signal_name(self.status)})", ""
         if self.result == "exit-code" and self.status in _NO_START:
-            return _NO_START[self.status], "repair the unit or what it names, or run the site playbook"
+            return _NO_START[self.status], f"repair what the unit names ({_SHOW}), or run {site()}"
         if self.result in ("exit-code", "success") and (self.kind == "exited" or self.status):
-            return f"it ended with status {self.status}", "look into its log"
-        return _RESULTS.get(self.result, (f"systemd says {self.result}", "look into its log"))
+            return f"it ended with status {self.status}", ""
+        return _RESULTS.get(self.result, (f"systemd says {self.result}", ""))
 
 
 _RESULTS = {
-    "timeout": ("it did not start or stop in time", "look into its log, and at its TimeoutStartSec and TimeoutStopSec"),
-    "watchdog": ("it did not report to the watchdog in time", "look into its log"),
-    "start-limit-hit": ("it failed too often in a row", "repair it, then systemctl reset-failed and start it"),
-    "resources": ("the system could not give it what it needs", "look into its log"),
-    "protocol": ("it did not tell that it is ready", "look at Type= of the unit and at its log"),
-    "exec-condition": ("its ExecCondition= did not hold", "look at the unit"),
-    "success": ("it ended without an error", "start it"),
-    "": ("nothing says why", "look into its log"),
+    "timeout": ("it did not start or stop in time", f"look at its TimeoutStartSec and TimeoutStopSec: {_SHOW}"),
+    "watchdog": ("it did not report to the watchdog in time", ""),
+    "start-limit-hit": (
+        "it failed too often in a row",
+        "repair it, then `systemctl reset-failed {unit} && systemctl start {unit}`",
+    ),
+    "resources": ("the system could not give it what it needs", ""),
+    "protocol": ("it did not tell that it is ready", f"look at Type= of the unit: {_SHOW}"),
+    "exec-condition": ("its ExecCondition= did not hold", f"look at the condition: {_SHOW}"),
+    "success": ("it ended without an error", "start it: `systemctl start {unit}`"),
+    "": ("nothing says why", ""),
 }
 _KINDS = {1: "exited", 2: "killed", 3: "dumped"}
 
@@ -268,7 +276,7 @@ class SystemdCheck(Check):
         if done.code != 0:
             raise CouldNotRun(
                 f"systemctl {arguments[0]} failed: {' '.join(done.errors.split()) or done.code}",
-                "look whether systemd runs on this host, and whether the check runs as root",
+                "look whether systemd runs (`systemctl is-system-running`), and whether the check runs as root",
             )
         return done.output
 
@@ -280,7 +288,7 @@ class SystemdCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"failed: {', '.join(left)}",
-                    f"journalctl -u {left[0]}, repair it, then systemctl reset-failed {left[0]}",
+                    f"{journal(left[0])} tells why; repair it, then `systemctl reset-failed {left[0]}`",
                 )
             ]
             if left
@@ -305,12 +313,14 @@ class SystemdCheck(Check):
             seen = "no such unit"
             if self.active:
                 findings.append(
-                    Finding(Status.CRITICAL, f"there is no unit {self.unit}", "run the site playbook, or correct unit")
+                    Finding(Status.CRITICAL, f"there is no unit {self.unit}", f"{site()} brings it; or correct unit")
                 )
         elif self.active and active not in _RUNNING:
             findings.append(self._stopped(state, f"{self.unit} is {active} ({sub})"))
         elif not self.active and active not in ("inactive", "failed"):
-            findings.append(Finding(Status.CRITICAL, f"{self.unit} is {active} ({sub})", f"systemctl stop {self.unit}"))
+            findings.append(
+                Finding(Status.CRITICAL, f"{self.unit} is {active} ({sub})", f"`systemctl stop {self.unit}`")
+            )
         elif self.active:
             findings += self._memory_findings(state)
             measures["active_seconds"] = round(state.active_seconds)
@@ -321,7 +331,7 @@ class SystemdCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"the files of {self.unit} were changed since systemd read them",
-                    f"systemctl daemon-reload, then restart {self.unit}",
+                    f"`systemctl daemon-reload && systemctl restart {self.unit}`",
                 )
             )
         details = [f"{len(restarts)} restarts"]
@@ -348,16 +358,20 @@ class SystemdCheck(Check):
             return Finding(
                 Status.CRITICAL,
                 what,
-                f"start it (systemctl start {self.unit}; journalctl -u {self.unit} -n 50 tells who stopped it)",
+                f"start it: `systemctl start {self.unit}`; {journal(self.unit)} tells who stopped it",
             )
         why, step = state.last_exit.words(state.number("MemoryMax"), state.version_1)
-        return Finding(Status.CRITICAL, f"{what}: {why}", f"{step} (journalctl -u {self.unit} -n 50)")
+        return Finding(Status.CRITICAL, f"{what}: {why}", self._with_log(step))
+
+    def _with_log(self, step: str) -> str:
+        """What :meth:`Exit.words` says to do, and the unit's log."""
+        log = journal(self.unit)
+        return f"{step.format(unit=self.unit)}; its log: {log}" if step else f"look into its log: {log}"
 
     def _restart_findings(self, state: UnitState, restarts: Sequence[Restart]) -> list[Finding]:
         findings: list[Finding] = []
         limit, step = state.number("MemoryMax"), ""
-        log = f"(journalctl -u {self.unit} -n 100)"
-        acknowledge = f"; systemctl reset-failed {self.unit} ends this warning"
+        acknowledge = f"; `systemctl reset-failed {self.unit}` ends this warning"
         if restarts:
             why, step = restarts[-1].after.words(limit, state.version_1)
             counted = level(
@@ -366,7 +380,7 @@ class SystemdCheck(Check):
                 self.restarts_crit,
                 f"{self.unit} was restarted {len(restarts)} times in {self.restarts_window_seconds:.0f} s,"
                 f" the last time {state.now - restarts[-1].at:.0f} s ago: {why}",
-                f"{step} {log}{acknowledge}",
+                f"{self._with_log(step)}{acknowledge}",
             )
             if counted.status is not Status.OK and step == _KILLED_STEP:
                 return [counted]
@@ -379,7 +393,7 @@ class SystemdCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"a process of {self.unit} {text} {state.now - killed_at:.0f} s ago ({at_limit})",
-                    f"{_KILLED_STEP} {log}" + (acknowledge if state.history.restarts else ""),
+                    self._with_log(_KILLED_STEP) + (acknowledge if state.history.restarts else ""),
                 )
             )
         return findings
@@ -395,7 +409,7 @@ class SystemdCheck(Check):
                     self.memory_warn_percent,
                     self.memory_crit_percent,
                     f"{self.unit} uses {used:.0f} % of its memory limit of {human_bytes(limit)}",
-                    f"{_KILLED_STEP}, before the kernel kills it (systemctl show -p MemoryMax {self.unit})",
+                    f"{_KILLED_STEP}, before the kernel kills it: `systemctl show -p MemoryMax {self.unit}`",
                 )
             )
         if most:
@@ -405,7 +419,7 @@ class SystemdCheck(Check):
                     self.tasks_warn_percent,
                     self.tasks_crit_percent,
                     f"{self.unit} has {tasks} of {most} processes and threads that it may have",
-                    f"look what it starts (systemd-cgls -u {self.unit}), or raise its TasksMax",
+                    f"look what it starts (`systemd-cgls -u {self.unit}`), or raise its TasksMax",
                 )
             )
         return findings

@@ -38,7 +38,7 @@ class TcpCheck(Check):
                     self.warn_ms,
                     self.crit_ms,
                     f"{self.target()} took {took:.0f} ms to accept a connection",
-                    "look at the load of that host and the network between",
+                    f"look at the load of that host (`uptime` there) and the network between (`ping -c 3 {self.host}`)",
                 )
             ],
             seen=f"connected in {took:.0f} ms",

@@ -13,6 +13,7 @@ from ..check import Check
 from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..net import connect, secure, tls_context, where
 from ..options import option
+from ..steps import RENEW, site
 from ..tools import Deadline, Tools
 
 PROTOCOLS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -73,7 +74,7 @@ class TlsCheck(Check):
                 self.warn_days,
                 self.crit_days,
                 f"the certificate of {self.target()} expires in {days:.1f} days",
-                "renew the certificate and reload the server",
+                RENEW,
                 low_is_bad=True,
             )
         ]
@@ -84,7 +85,7 @@ class TlsCheck(Check):
                 Finding(
                     Status.WARNING,
                     f"{self.target()} still accepts {shown.weak}",
-                    f"allow {self.min_protocol} and newer only",
+                    f"allow {self.min_protocol} and newer only, as the roles of {site()} do",
                 )
             )
         return judged(
@@ -148,7 +149,9 @@ class TlsCheck(Check):
         except (TimeoutError, socket.timeout):
             raise Unreachable(
                 f"{self.target()} accepts connections but does not answer within {deadline.seconds:g} s",
-                "look whether PostgreSQL hangs, and whether the port is its own",
+                "look whether PostgreSQL hangs, and whether the port is its own: `pg_lsclusters` there",
             ) from None
         if answer != b"S":
-            raise Unreachable(f"{self.target()} does not offer TLS", "set ssl = on and a certificate in PostgreSQL")
+            raise Unreachable(
+                f"{self.target()} does not offer TLS", f"set ssl = on and a certificate: {site('postgresql')}"
+            )

@@ -17,6 +17,7 @@ from ...nginx.maintenance import DIRECTORY, OFF, ON, Maintenance, MaintenanceErr
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, judged, level
 from ..options import option
+from ..steps import journal, site
 from ..tools import Deadline, Tools
 from ..units import human_bytes, human_seconds
 
@@ -167,7 +168,7 @@ class TrafficCheck(Check):
         except OSError as error:
             raise CouldNotRun(
                 f"{self.log} cannot be read: {error.strerror}",
-                "run the site playbook, whose role nginx has it written, or correct log",
+                f"{site('nginx')} has it written; or correct log",
             ) from None
         oldest = min((request.at for request in requests), default=since)
         pages = {name: _page(tools, name) for name in {r.application for r in requests if r.status == 503}}
@@ -209,8 +210,8 @@ class TrafficCheck(Check):
                     self.error_crit_percent,
                     f"{share:.1f} % of {len(requests)} requests to {called} in {span} were answered with an error"
                     f" ({_most_common(requests, log.pages)})",
-                    "look at the application's log, and which member and path they are from (grep"
-                    f" '\"status\":5' {self.log} | tail)",
+                    f"`grep '\"status\":5' {self.log} | tail` names members and paths"
+                    + (f"; look at the application's log there: {journal(f'slipway-{name}@*')}" if name else ""),
                 )
             )
             if len(times) >= self.min_requests:
@@ -220,7 +221,7 @@ class TrafficCheck(Check):
                         self.warn_ms,
                         self.crit_ms,
                         f"5 % of the answers of {called} took {p95:.0f} ms or more in {span}",
-                        "look at the load of its hosts and of its database, and at what it waits for",
+                        "look at the load of its hosts (`systemd-cgtop`) and of its database, and at what it waits for",
                     )
                 )
         if log.malformed > len(log.requests):
@@ -228,7 +229,7 @@ class TrafficCheck(Check):
                 Finding(
                     Status.UNKNOWN,
                     f"{log.malformed} lines of {self.log} are not as the role nginx has them written",
-                    "run the site playbook, or correct log",
+                    f"{site('nginx')} has it written so; or correct log",
                 )
             )
         short = now - log.since < self.window_seconds - 1

@@ -16,6 +16,7 @@ from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..net import broken_off
 from ..options import option
 from ..secrets import mask_url
+from ..steps import log_of, site
 from ..tools import Deadline, Tools
 from ..web import (
     address_problems,
@@ -157,10 +158,11 @@ class WebsocketCheck(Check):
                 so_far = f"{' and '.join(done)} done, then" if done else "connected, but"
                 raise Unreachable(
                     f"{so_far} no answer within {deadline.seconds:g} s",
-                    "look whether the program answers pings and messages, and whether the proxy buffers",
+                    "look whether the program answers pings and messages, whether the proxy buffers, and into"
+                    f" {log_of(self.application)}",
                 ) from None
             except OSError as error:
-                raise broken_off(self.target(), error) from None
+                raise broken_off(self.target(), error, self.application) from None
         took = deadline.spent_ms()
         return judged(
             [
@@ -169,7 +171,7 @@ class WebsocketCheck(Check):
                     self.warn_ms,
                     self.crit_ms,
                     f"{', '.join(done)} took {took:.0f} ms",
-                    "look at the load of the host and at what the program waits for",
+                    "look at the load of the host (`systemd-cgtop` there) and at what the program waits for",
                 )
             ],
             seen=f"{', '.join(done)} in {took:.0f} ms",
@@ -182,9 +184,10 @@ class WebsocketCheck(Check):
         """A handshake that has to be refused: another error, such as 502, says nothing of who may come in."""
         seen = f"the handshake was {'accepted' if status == 101 else f'answered with status {status}'}"
         step = (
-            "let the program, or the edge (websocket_origins), refuse whom it does not know"
+            "let the program, or the edge (`websocket_origins` in `slipway_apps`, then"
+            f" {site('nginx')}), refuse whom it does not know"
             if status == 101
-            else "look whether the program answers, and whether the path is the right one"
+            else f"look whether the path is the right one, and into {log_of(self.application)}"
         )
         findings = [] if status in _REFUSALS else [Finding(Status.CRITICAL, seen, step)]
         wanted = f"a refusal with {' or '.join(map(str, _REFUSALS))}"
@@ -212,9 +215,10 @@ class WebsocketCheck(Check):
             status = int(words[1]) if words[1].isdigit() else 0
             raise Unreachable(
                 f"the handshake was answered with status {words[1]}, wanted 101",
-                status_step(status)
+                status_step(status, self.application)
                 if status in (401, 404, 429) or status >= 500
-                else "look whether the proxy passes Upgrade on for this path, and whether the Origin is allowed",
+                else "look whether the proxy passes Upgrade on for this path (`kind: websocket` of its location in"
+                " `slipway_apps`), and whether the Origin is allowed",
             )
         answered = {
             name.strip().lower(): value.strip() for name, _dummy, value in (line.partition(":") for line in rest)

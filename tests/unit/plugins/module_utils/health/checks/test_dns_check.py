@@ -165,4 +165,4 @@ def test_without_the_library_it_could_not_run(make_check: Callable[..., Any], lo
 
     with pytest.raises(CouldNotRun) as caught:
         look(make_check(type="dns", host="a.test", server="192.0.2.53"), Tools(load=load))
-    assert caught.value.next_step == "install the package python3-dnspython"
+    assert caught.value.next_step == "install it on this host: `apt-get install python3-dnspython`"

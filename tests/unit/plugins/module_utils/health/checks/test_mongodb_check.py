@@ -130,7 +130,7 @@ def test_a_missing_library_could_not_run(make_check: Callable[..., Any], look: C
 
     with pytest.raises(CouldNotRun) as caught:
         look(make_check(type="mongodb"), Tools(load=load))
-    assert caught.value.next_step == "install the package python3-pymongo"
+    assert caught.value.next_step == "install it on this host: `apt-get install python3-pymongo`"
 
 
 class ReplicaSet:
@@ -254,7 +254,7 @@ def test_says_when_nobody_listens(make_check: Callable[..., Any], look: Callable
     with pytest.raises(Unreachable) as caught:
         look(make_check(type="mongodb", port=port, timeout_seconds=1.0))
     assert "Connection refused" in caught.value.message
-    assert caught.value.next_step == "start MongoDB, or correct host and port"
+    assert caught.value.next_step == "start MongoDB: `systemctl start mongod` there; or correct host and port"
 
 
 def test_nobody_logged_in_is_found(

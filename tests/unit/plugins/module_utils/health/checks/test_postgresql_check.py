@@ -250,7 +250,7 @@ def test_measures_statements_where_they_can_be_read(make_check: Callable[..., An
         (
             'connection to server at "10.0.0.1", port 5432 failed: Connection refused\n\tIs the server running?',
             "Connection refused",
-            "systemctl status postgresql",
+            "`systemctl start postgresql`",
         ),
         (
             'FATAL:  password authentication failed for user "shop"',
@@ -281,7 +281,7 @@ def test_a_missing_library_could_not_run(make_check: Callable[..., Any], look: C
 
     with pytest.raises(CouldNotRun) as caught:
         look(make_check(type="postgresql"), Tools(load=load))
-    assert caught.value.next_step == "install the package python3-psycopg2"
+    assert caught.value.next_step == "install it on this host: `apt-get install python3-psycopg2`"
 
 
 @pytest.mark.parametrize(

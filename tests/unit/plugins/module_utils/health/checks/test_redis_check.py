@@ -231,4 +231,4 @@ def test_a_missing_library_could_not_run(make_check: Callable[..., Any], look: C
 
     with pytest.raises(CouldNotRun) as caught:
         look(make_check(type=kind), Tools(load=load))
-    assert caught.value.next_step == "install the package python3-redis"
+    assert caught.value.next_step == "install it on this host: `apt-get install python3-redis`"
