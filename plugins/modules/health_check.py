@@ -227,10 +227,10 @@ results:
       returned: always
       sample: the answer took 1312 ms
     next_step:
-      description: What to do next; empty where there is nothing to do.
+      description: What to do next, its commands between backquotes; empty where there is nothing to do.
       type: str
       returned: always
-      sample: look at the load of the host, its database and what the program waits for
+      sample: look at the load of the host (`systemd-cgtop` there), its database and what the program waits for
     measures:
       description: The numbers behind it, with their unit in their names.
       type: dict
