@@ -494,6 +494,18 @@ class Keys:
     rsa: rsa.RSAPrivateKey
 
 
+def test_the_admin_socket_tells_the_limits_that_nginx_runs_with(host):
+    socket = "/var/lib/slipway/nginx/admin.sock"
+    told = json.loads(host.check_output(f"curl -sf --unix-socket {socket} http://localhost/limits"))["applications"]
+    assert told["crowded"]["connections_max"] == 3
+    limits = told["limited"]["limits"]
+    assert (limits["bucket"]["requests"], limits["bucket"]["seconds"]) == (6, 60)
+    assert (limits["visits"]["by"], limits["visits"]["tiers"]["admin"]) == ("user", 500)
+    assert limits["tried_bucket"]["dry_run"]
+    assert limits["tried_window"]["dry_run"]
+    assert "general" in limits
+
+
 @pytest.fixture(scope="module")
 def further(run_playbook, host, tmp_path_factory):
     """An edge that knows countries and public keys; its limited.test counts by user what it counted by address."""
@@ -575,18 +587,6 @@ def test_a_limit_may_change_whom_it_counts(host, address, user, further):
     ask(host, "limited.test/visits", 1, source=address, options=mine)
     assert passed(ask(host, "limited.test/bucket", 5, source=address, options=mine)) == 2
     assert passed(ask(host, "limited.test/bucket", 5, source=address)) == 2
-
-
-def test_the_admin_socket_tells_the_limits_that_nginx_runs_with(host):
-    socket = "/var/lib/slipway/nginx/admin.sock"
-    told = json.loads(host.check_output(f"curl -sf --unix-socket {socket} http://localhost/limits"))["applications"]
-    assert told["crowded"]["connections_max"] == 3
-    limits = told["limited"]["limits"]
-    assert (limits["bucket"]["requests"], limits["bucket"]["seconds"]) == (6, 60)
-    assert (limits["visits"]["by"], limits["visits"]["tiers"]["admin"]) == ("user", 500)
-    assert limits["tried_bucket"]["dry_run"]
-    assert limits["tried_window"]["dry_run"]
-    assert "general" in limits
 
 
 def test_keys_are_for_root_alone(host, further):
