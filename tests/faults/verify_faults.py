@@ -46,7 +46,7 @@ APPLICATION = (
         Named("app1", "shop 3000$", "critical", "inactive|not active", "`systemctl start slipway-shop@3000.service`"),
         "systemctl stop slipway-shop@3000",
         "systemctl start slipway-shop@3000",
-        also=("app1: shop 3000 ready", "app1: shop 3000 release", "edge1: shop pool"),
+        also=("app1: shop 3000 .*", "edge1: shop pool"),
     ),
     Fault(
         "a worker is stopped",
