@@ -46,10 +46,10 @@ class FirewallCheck(Check):
         if self.boot and not enabled:
             findings.append(Finding(Status.WARNING, f"{UNIT} is not enabled: a boot leaves every port open", _STEP))
         accepting = len(re.findall(r"\baccept\b", rules or ""))
-        seen = f"{accepting} rules that let in, all else dropped" if rules and not findings else "an open host"
+        seen = "; ".join(finding.message for finding in findings) or f"{accepting} rules that let in, all else dropped"
         return judged(
             findings,
-            seen=seen if not findings else "; ".join(finding.message for finding in findings),
+            seen=seen,
             wanted="what no rule lets in is dropped, also after a boot",
             fine=seen,
             measures={"rules": accepting},
