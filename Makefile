@@ -108,7 +108,7 @@ journey: setup ## the demo from fresh hosts on, as a user goes through it: again
 	@$(TESTBED) down demo
 	@SECONDS=0; $(MAKE) demo; echo "demo: up after $$SECONDS s"; \
 	[ $$SECONDS -le $(DEMO_SECONDS) ] || { echo "demo: more than the $(DEMO_SECONDS) s that it may take"; exit 1; }
-	@pytest tests/journey/test_demo.py tests/journey/test_bad_inputs.py
+	@pytest tests/journey/test_demo.py tests/journey/test_reports.py tests/journey/test_bad_inputs.py
 
 faults: setup ## kill, cut, fill, on the demo, and see verify name it (FAULT=killed_instance: one)
 	@pytest -s $(if $(FAULT),tests/faults/test_$(FAULT).py,tests/faults)

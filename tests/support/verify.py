@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.support.stack import Run, Stack
 
 
-def verified(stack: Stack, directory: Path) -> Run:
+def verified(stack: Stack, directory: Path, *arguments: str) -> Run:
     """Run `verify`: every check passes. Disks and load may warn, as they are those of the machine under the hosts."""
-    run = stack.playbook("verify", "-e", json.dumps({"slipway_report_directory": str(directory)}))
+    run = stack.playbook("verify", "-e", json.dumps({"slipway_report_directory": str(directory)}), *arguments)
     assert run.status == 0, run.output
     report = json.loads((directory / "verify.json").read_text())
     assert set(report["hosts"]) == set(stack.hosts)
