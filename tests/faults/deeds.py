@@ -240,7 +240,9 @@ def same_release(name: str) -> str:
 _SLOT = """
 import json, redis, sys
 from pathlib import Path
-client = redis.Redis(host=sys.argv[1], port=6379, password=sys.argv[3], decode_responses=True)
+secret = Path("/etc/redis/slipway-secret.conf").read_text()
+password = next(line.split()[1].strip('"') for line in secret.splitlines() if line.startswith("requirepass "))
+client = redis.Redis(host=sys.argv[1], port=6379, password=password, decode_responses=True)
 kept = Path("/run/slipway-test-slots")
 def ask(*words):
     return client.execute_command("CLUSTER", *words)
@@ -260,8 +262,7 @@ def slot(host: str, what: str) -> Callable[[Stack], None]:
     """A master gives up one of its slots (``drop``), or takes it again (``add``)."""
 
     def change(stack: Stack) -> None:
-        password = (stack.inventory / ".secrets" / "redis").read_text().strip()
-        words = shlex.join([stack.address(host), what, password])
+        words = shlex.join([stack.address(host), what])
         program = base64.b64encode(_SLOT.encode()).decode()
         stack.shell(host, f"echo {program} | base64 -d | python3 - {words}")
 
