@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime, timezone
 
 from tests.support.stack import ROOT
 from tests.support.verify import verified
@@ -26,7 +27,8 @@ def test_the_monitor_shows_what_status_says(demo):
 
 
 def test_the_audit_tells_what_passed_what_failed_and_what_needs_evidence(demo, tmp_path):
-    evidence = {"S1-10": {"by": "Ana", "date": "2026-01-02", "what": "training", "valid_days": 36500}}
+    today = datetime.now(timezone.utc).date().isoformat()
+    evidence = {"S1-10": {"by": "Ana", "date": today, "what": "training"}}
     options = {"slipway_report_directory": str(tmp_path), "slipway_audit_evidence": evidence}
     run = demo.playbook("audit", "-e", json.dumps(options))
     assert run.status == 2, run.output
