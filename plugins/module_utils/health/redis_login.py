@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from .check import Check
-from .model import CouldNotRun, Unreachable
+from .model import Unreachable
 from .net import where
 from .options import option
-from .steps import install, journal, site
+from .steps import journal, site
 from .tools import Tools
 
 Answer = TypeVar("Answer")
@@ -35,7 +35,7 @@ class RedisLogin(Check):
 
         ``seconds`` is how long a connection or one answer may take. Raises CouldNotRun and Unreachable.
         """
-        redis = load_redis(tools)
+        redis = tools.library("redis", "python3-redis")
         options: dict[str, Any] = {
             "host": host,
             "port": port,
@@ -104,14 +104,6 @@ class RedisLogin(Check):
 def unit(port: int) -> str:
     """The unit of an instance of the role ``redis``."""
     return f"redis-server@{port}"
-
-
-def load_redis(tools: Tools) -> Any:
-    """The library. Raises CouldNotRun where it is missing."""
-    try:
-        return tools.load("redis")
-    except ImportError:
-        raise CouldNotRun("the Python library redis is missing on this host", install("python3-redis")) from None
 
 
 def parse_pairs(text: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .model import CouldNotRun
+from .steps import install
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,13 @@ class Tools:
     read: Callable[[str], str | None] = read_text
     load: Callable[[str], Any] = load_library
     arrived: float = field(default_factory=time.monotonic)
+
+    def library(self, name: str, package: str) -> Any:
+        """Import a library, of a Debian package of that name. Raises CouldNotRun where it is missing."""
+        try:
+            return self.load(name)
+        except ImportError:
+            raise CouldNotRun(f"the Python library {name} is missing on this host", install(package)) from None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..check import Check
-from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged, level
+from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..options import option
 from ..parallel import ask_each
-from ..steps import install
 from ..tools import Deadline, Tools
 
 _FAMILIES = {4: "IPv4", 6: "IPv6"}
@@ -133,10 +132,7 @@ class DnsCheck(Check):
         return sorted({str(entry[4][0]).partition("%")[0] for entry in answer})
 
     def _ask_server(self, tools: Tools, deadline: Deadline) -> list[str]:
-        try:
-            library = tools.load(_LIBRARY)
-        except ImportError:
-            raise CouldNotRun("dnspython is missing", install("python3-dnspython")) from None
+        library = tools.library(_LIBRARY, "python3-dnspython")
         resolver = library.Resolver(configure=False)
         resolver.nameservers = [self.server]
         found: list[str] = []

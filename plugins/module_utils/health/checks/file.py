@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import glob
-import grp
-import pwd
 import re
 import stat
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import ClassVar
 
+from ...accounts import group_name, user_name
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, judged, level
 from ..options import option
@@ -105,8 +104,8 @@ class FileCheck(Check):
                     status.st_mtime,
                     status.st_size,
                     stat.S_IMODE(status.st_mode),
-                    _user(status.st_uid),
-                    _group(status.st_gid),
+                    user_name(status.st_uid),
+                    group_name(status.st_gid),
                 )
             )
         return sorted(found, key=lambda seen: -seen.changed)
@@ -210,17 +209,3 @@ class FileCheck(Check):
 
 
 _OF_A_FILE = ("age_warn_seconds", "age_crit_seconds", "min_bytes", "max_bytes", "mode", "owner", "group")
-
-
-def _user(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
-
-
-def _group(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)

@@ -296,12 +296,7 @@ class MongodbCheck(Check):
 
     def ask(self, tools: Tools, deadline: Deadline) -> DeploymentState:
         """Log in and ask. Raises CouldNotRun and Unreachable."""
-        try:
-            pymongo = tools.load("pymongo")
-        except ImportError:
-            raise CouldNotRun(
-                "the Python library pymongo is missing on this host", install("python3-pymongo")
-            ) from None
+        pymongo = tools.library("pymongo", "python3-pymongo")
         if self.ca_file:
             # In the words of all checks where the file cannot be used.
             tls_context(self.ca_file)

@@ -14,10 +14,10 @@ from shlex import join, quote
 from typing import Any, ClassVar
 
 from ..check import Check
-from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged, level
+from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..net import where
 from ..options import option
-from ..steps import install, site
+from ..steps import site
 from ..tools import Deadline, Tools
 from ..units import human_bytes
 
@@ -474,12 +474,7 @@ class PostgresqlCheck(Check):
 
     def ask(self, tools: Tools, deadline: Deadline) -> ServerState:
         """Log in and ask. Raises CouldNotRun and Unreachable."""
-        try:
-            psycopg2 = tools.load("psycopg2")
-        except ImportError:
-            raise CouldNotRun(
-                "the Python library psycopg2 is missing on this host", install("python3-psycopg2")
-            ) from None
+        psycopg2 = tools.library("psycopg2", "python3-psycopg2")
         try:
             # libpq knows no less than two seconds; the runner keeps to the deadline whatever it does.
             connection = psycopg2.connect(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..model import Finding, Outcome, Status, judged, level
 from ..net import where
 from ..options import option
-from ..redis_login import RedisLogin, load_redis, number, unit
+from ..redis_login import RedisLogin, number, unit
 from ..steps import journal, site
 from ..tools import Deadline, Tools
 from ..units import human_bytes
@@ -268,7 +268,7 @@ class RedisCheck(RedisLogin):
 
     def ask(self, tools: Tools, deadline: Deadline) -> ServerState:
         """Log in and ask. Raises CouldNotRun and Unreachable."""
-        response_error = load_redis(tools).exceptions.ResponseError
+        response_error = tools.library("redis", "python3-redis").exceptions.ResponseError
 
         def look(client: Any) -> ServerState:
             try:

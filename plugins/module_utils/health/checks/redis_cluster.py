@@ -13,7 +13,7 @@ from ..model import Finding, Outcome, Status, Unreachable, judged, level
 from ..net import split_address, where
 from ..options import option
 from ..parallel import ask_each
-from ..redis_login import RedisLogin, load_redis, parse_pairs, unit
+from ..redis_login import RedisLogin, parse_pairs, unit
 from ..steps import journal, site
 from ..tools import Deadline, Tools
 
@@ -271,7 +271,7 @@ class RedisClusterCheck(RedisLogin):
 
     def ask(self, tools: Tools, deadline: Deadline) -> ClusterState:
         """Ask the start nodes, and then the nodes that they tell of. Raises CouldNotRun and Unreachable."""
-        load_redis(tools)
+        tools.library("redis", "python3-redis")
         views: list[View] = []
         silent: dict[str, str] = {}
         refusals: list[Unreachable] = []
