@@ -95,8 +95,8 @@ def test_faults_are_found_and_named_and_gone_when_mended(demo, whole, verify, fa
     # Whatever goes wrong in between, everything is mended.
     with ExitStack() as mending:
         for fault in faults:
-            mending.callback(_do, demo, fault.host, fault.mend)
-            _do(demo, fault.host, fault.break_it)
+            mending.callback(_do, demo, fault.found.host, fault.mend)
+            _do(demo, fault.found.host, fault.break_it)
         report = verify()
     missed = [fault.name for fault in faults if not any(_is_named(fault, problem) for problem in report["problems"])]
     others = [problem for problem in report["problems"] if not _is_expected(faults, problem)]

@@ -9,7 +9,7 @@ from tests.faults import deeds
 from tests.support.stack import Stack
 
 Deed = str | Callable[[Stack], object]
-"""A shell command as root on the fault's host, or a function."""
+"""A shell command as root on the host that the fault is found on, or a function."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,7 @@ class Fault:
     found: Named
     break_it: Deed
     mend: Deed
-    at: str = ""
     also: tuple[str, ...] = ()
-
-    @property
-    def host(self) -> str:
-        """Where it breaks: where it has to be found, unless told otherwise."""
-        return self.at or self.found.host
 
 
 APPLICATION = (
