@@ -170,7 +170,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.nginx.maintenance im
     warnings,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.maintenance_host import MaintenanceHost
-from ansible_collections.slipway.stack.plugins.module_utils.nginx.state_file import StateFileError
+from ansible_collections.slipway.stack.plugins.module_utils.state_file import StateFileError
 
 
 def apply(module: AnsibleModule, host: MaintenanceHost, request: Request) -> dict:

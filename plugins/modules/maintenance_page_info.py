@@ -84,7 +84,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.nginx.maintenance im
     require,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.maintenance_host import MaintenanceHost
-from ansible_collections.slipway.stack.plugins.module_utils.nginx.state_file import StateFileError
+from ansible_collections.slipway.stack.plugins.module_utils.state_file import StateFileError
 
 
 def main() -> None:

@@ -196,7 +196,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.nginx.pool import (
     wait_drained,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.pool_host import PoolHost
-from ansible_collections.slipway.stack.plugins.module_utils.nginx.state_file import StateFileError
+from ansible_collections.slipway.stack.plugins.module_utils.state_file import StateFileError
 
 
 def check_options(params: dict) -> None:

@@ -95,7 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.admin import AdminError
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.pool import PoolError, differs, info, require
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.pool_host import PoolHost
-from ansible_collections.slipway.stack.plugins.module_utils.nginx.state_file import StateFileError
+from ansible_collections.slipway.stack.plugins.module_utils.state_file import StateFileError
 
 
 def main() -> None:

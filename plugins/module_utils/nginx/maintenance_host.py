@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import state_file
+from .. import state_file
 from .admin import Admin, AdminError, NotRunning
 from .maintenance import DIRECTORY, SETTINGS, Maintenance, MaintenanceError, parse, render, require
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import state_file
+from .. import state_file
 from .admin import Admin, NotRunning
 from .pool import DECLARED_FILE, STATES_DIRECTORY, Change, Pool, PoolError, parse, render, require
 

@@ -12,7 +12,7 @@ from ...nginx.admin import Admin, AdminError
 from ...nginx.maintenance import ANNOUNCED, DIRECTORY, ON, Maintenance, MaintenanceError, parse
 from ...nginx.pool import ACTIVE, Pool, PoolError, differs, info, require
 from ...nginx.pool_host import PoolHost
-from ...nginx.state_file import StateFileError
+from ...state_file import StateFileError
 from ..check import Check
 from ..model import CouldNotRun, Finding, Outcome, Status, Unreachable, judged
 from ..options import option

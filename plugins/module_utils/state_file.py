@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Small JSON files that several programs write and nginx reads: replaced as a whole, one writer at a time."""
+"""Small JSON files that several programs write or read: replaced as a whole, one writer at a time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read(path: str) -> dict[str, Any]:
 def write(path: str, value: Mapping[str, Any]) -> None:
     """Replace the file, so that readers find the old or the new one, whole, also after a power cut.
 
-    The caller holds the file's lock (``locked``). Mode 0644: nginx's workers read it.
+    The caller holds the file's lock (``locked``). Mode 0644: whoever asks may read it, as nginx's workers do.
 
     Raises:
         StateFileError: when it cannot be written; the old file is untouched.

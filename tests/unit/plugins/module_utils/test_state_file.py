@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.stack.plugins.module_utils.nginx import state_file
-from ansible_collections.slipway.stack.plugins.module_utils.nginx.state_file import StateFileError
+from ansible_collections.slipway.stack.plugins.module_utils import state_file
+from ansible_collections.slipway.stack.plugins.module_utils.state_file import StateFileError
 
 
 def test_what_was_written_is_read_by_everybody(tmp_path):
