@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +14,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import PUBLIC_VARIABLES, build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
+from ansible_collections.slipway.stack.plugins.module_utils.topology.coordination import coordination_host
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.ports import wanted_ports
 from ansible_collections.slipway.stack.plugins.module_utils.topology.secrets import (
@@ -120,6 +123,25 @@ def topology_preflight(hostvars: Mapping[str, Any], groups: Mapping[str, Sequenc
     }
 
 
+def coordination(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> dict[str, str]:
+    """Where the runs that change the fleet meet, and in whose name this one does."""
+    own = hostvars[host]
+    try:
+        found = coordination_host(groups, look_up(own, "slipway_coordination_host"))
+    except TopologyError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return {"host": found, "operator": look_up(own, "slipway_operator") or _user()}
+
+
+def _user() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user without an entry in its passwd.
+        name = "unknown"
+    return f"{name}@{socket.gethostname()}"
+
+
 def with_passwords(databases: Sequence[Mapping[str, Any]], passwords: Mapping[str, str] | None) -> list[dict[str, Any]]:
     """The databases with their owners' passwords."""
     try:
@@ -150,6 +172,7 @@ class FilterModule:
             "topology": topology,
             "topology_checks": topology_checks,
             "topology_preflight": topology_preflight,
+            "coordination": coordination,
             "with_passwords": with_passwords,
             "secret_environment": secret_environment,
         }

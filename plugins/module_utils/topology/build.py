@@ -46,6 +46,7 @@ HOST_VARIABLES = (
 )
 GLOBAL_VARIABLES = (
     "slipway_apps",
+    "slipway_coordination_host",
     "slipway_edge_address",
     "slipway_postgresql_port",
     "slipway_redis_mode",
@@ -61,6 +62,7 @@ OTHER_VARIABLES = (
     "slipway_audit_not_applicable",
     "slipway_database_passwords",
     "slipway_health_checks",
+    "slipway_operator",
     "slipway_redis_password",
     "slipway_report_directory",
     "slipway_status_fail_on",
@@ -69,6 +71,7 @@ OTHER_VARIABLES = (
     # Facts that the playbooks set.
     "slipway_audit",
     "slipway_host",
+    "slipway_lease",
     "slipway_report",
     "slipway_topology",
 )

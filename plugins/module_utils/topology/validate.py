@@ -253,6 +253,16 @@ def _edge_address_findings(inventory: Inventory) -> Iterator[Finding]:
 
 def _global_findings(inventory: Inventory) -> Iterator[Finding]:
     yield from _edge_address_findings(inventory)
+    named = inventory.variables.get("slipway_coordination_host")
+    hosts = inventory.groups.get("all", ())
+    if named and named not in hosts:
+        yield _error(
+            EVERY_HOST,
+            "slipway_coordination_host",
+            named,
+            f"a host of the inventory: {', '.join(hosts)}",
+            "correct it, or remove it for the first host of the group edge",
+        )
     mode = inventory.variables.get("slipway_redis_mode")
     if mode not in (None, "single", "cluster"):
         yield _error(EVERY_HOST, "slipway_redis_mode", mode, "single or cluster", "correct slipway_redis_mode")

@@ -91,6 +91,7 @@ def test_instances_beyond_the_last_port():
         ({"slipway_redis_port": 60000}, "slipway_redis_port"),
         ({"slipway_redis_replicas": -1}, "slipway_redis_replicas"),
         ({"slipway_postgresql_port": 80}, "slipway_postgresql_port"),
+        ({"slipway_coordination_host": "edge9"}, "slipway_coordination_host"),
         ({"host_variables": {"app1": {"ansible_host": "app1.example.org"}}}, "slipway_address"),
         ({"host_variables": {"edge1": {"nginx_https_port": 0}}}, "nginx_https_port"),
         ({"host_variables": {"app1": {"slipway_cores": "many"}}}, "slipway_cores"),
