@@ -90,6 +90,34 @@ CERTIFICATE_FIELDS: Mapping[str, Field] = {
     "ca_file": Field("the path of a PEM file on the controller", _is_text, ""),
 }
 
+PERCENT = re.compile(r"^(?:[1-9][0-9]?|100)%$")
+
+MIGRATION_FIELDS: Mapping[str, Field] = {
+    "command": Field("a list: the program and its arguments", _list_of(_is_text)),
+    "contract_command": Field("a list: the program and its arguments", _list_of(_is_text)),
+    "seed_command": Field("a list: the program and its arguments", _list_of(_is_text)),
+    "files": Field("a pattern of paths in the release, such as migrations/*.sql", _is_text),
+    "timeout_seconds": _integer(1, 86400, " of seconds", 600),
+    "lock_timeout_ms": _integer(1, 600000, " of milliseconds", 1000),
+}
+
+DEPLOY_FIELDS: Mapping[str, Field] = {
+    "strategy": Field("rolling or maintenance", lambda value: value in ("rolling", "maintenance")),
+    "batch": Field(
+        'a whole number of hosts from 1 up, or a share of them such as "25%"',
+        lambda value: _is_int(1, 10000)(value) or _matches(PERCENT)(value),
+        1,
+    ),
+    # Above the seconds after which nginx closes its idle connections.
+    "drain_seconds": _integer(5, 86400, " of seconds", 30),
+    "soak_seconds": _integer(0, 86400, " of seconds", 10),
+    "announce_seconds": _integer(0, 604800, " of seconds", 0),
+    "rollback": Field("fleet or batch", lambda value: value in ("fleet", "batch"), "fleet"),
+    "windows": Field("a list of windows", _list_of(lambda item: isinstance(item, Mapping)), ()),
+    "migrations": Field("a mapping", lambda value: isinstance(value, Mapping), keys=MIGRATION_FIELDS),
+}
+"""How releases are brought to an application. Without ``strategy``, it follows from ``single_instance``."""
+
 EDGE_OPTIONS = tuple(
     name
     for name in SERVED_FIELDS
@@ -113,7 +141,10 @@ APP_FIELDS: Mapping[str, Field] = {
     "release": Field(
         "1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit", _matches(RELEASE)
     ),
-    "artifact": Field("the path of a tarball on the controller", _is_text),
+    "artifact": Field(
+        "the path of a tarball on the controller, or a source with its type (see the module artifact)",
+        lambda value: _is_text(value) or (isinstance(value, Mapping) and _is_text(value.get("type"))),
+    ),
     "artifact_sha256": Field("64 hexadecimal digits", _matches(SHA256)),
     "certificate": Field(
         "own, acme, or a mapping with certificate_file and key_file",
@@ -138,6 +169,7 @@ APP_FIELDS: Mapping[str, Field] = {
     "stop_timeout_seconds": _integer(1, 86400, " of seconds", 30),
     "start_timeout_seconds": _integer(1, 3600, " of seconds", 60),
     "heartbeat_seconds": _integer(0, 86400, " of seconds", 0),
+    "deploy": Field("a mapping", lambda value: isinstance(value, Mapping), keys=DEPLOY_FIELDS),
     "database": Field(
         "true, false, or a mapping with name and extensions", lambda value: isinstance(value, (bool, Mapping)), False
     ),
@@ -280,9 +312,21 @@ def problems(name: str, entry: Any) -> tuple[Problem, ...]:
                 "remove instances, or share the state (Redis pub/sub) and remove single_instance",
             )
         )
+    deploy = entry.get("deploy")
+    if entry.get("single_instance") is True and isinstance(deploy, Mapping) and deploy.get("strategy") == "rolling":
+        found.append(
+            Problem(
+                f"{name}.deploy.strategy",
+                "rolling",
+                "maintenance, since single_instance says that the program keeps its state in its memory: the old and"
+                " the new one would each have a part of it",
+                "remove strategy, or share the state (Redis pub/sub) and remove single_instance",
+            )
+        )
     first_release = ("release", "artifact", "artifact_sha256")
     lacking = [key for key in first_release if entry.get(key) is None]
-    if 0 < len(lacking) < len(first_release):
+    # A source other than a tarball says itself what release it is.
+    if 0 < len(lacking) < len(first_release) and not isinstance(entry.get("artifact"), Mapping):
         found += [
             Problem(f"{name}.{key}", "nothing", f"{', '.join(first_release)} together", f"give {name}.{key}")
             for key in lacking
@@ -298,6 +342,8 @@ def parse(name: str, entry: Mapping[str, Any]) -> Application:
     """One valid entry as an :class:`Application`; call :func:`problems` first."""
     spec = _filled(entry, APP_FIELDS)
     spec["runtime"] = _filled(spec["runtime"] or {}, RUNTIME_FIELDS)
+    spec["deploy"] = _filled(spec["deploy"] or {}, DEPLOY_FIELDS)
+    spec["deploy"]["migrations"] = _filled(spec["deploy"]["migrations"] or {}, MIGRATION_FIELDS)
     database: Database | None = None
     if spec["database"]:
         given = _filled(spec["database"] if isinstance(spec["database"], Mapping) else {}, DATABASE_FIELDS)

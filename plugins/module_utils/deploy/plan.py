@@ -1,0 +1,446 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From what hosts and edges say to the steps of a deploy: which release, in which batches, and what that does to users.
+
+The plan is made of nothing but what is there, so that a run that died is taken up by making it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..host.findings import ERROR, Finding
+from .request import BACK, FORWARD, MAINTENANCE, ROLLING, Request
+
+ACTIVE = "active"
+BATCH_SECONDS = 15
+"""What a batch takes besides its drain: stop, switch, start, proof. For the estimate alone."""
+OTHER_SECONDS = 30
+"""What a deploy takes besides its batches, soak and migrations. For the estimate alone."""
+MIGRATION_SECONDS = 30
+HEALTH_SECONDS = 60
+"""The most that the proof of health takes."""
+
+
+@dataclass(frozen=True)
+class AppHost:
+    """One of the application's hosts: its declared instances, its releases, and which of them each instance runs."""
+
+    name: str
+    instances: tuple[int, ...]
+    stored: frozenset[str] = frozenset()
+    bad: Mapping[str, str] = field(default_factory=dict)
+    current: str | None = None
+    history: tuple[str, ...] = ()
+    running: Mapping[int, str | None] = field(default_factory=dict)
+
+    def runs(self, release: str | None) -> bool:
+        """Whether the release is current, and what each declared instance runs."""
+        return self.current == release and all(self.running.get(number) == release for number in self.instances)
+
+
+@dataclass(frozen=True)
+class Member:
+    """What an edge says of one member of the pool. Counts are None where nginx does not run."""
+
+    host: str
+    name: str
+    state: str
+    owner: str
+    websockets: int | None = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One edge, and the members of the application's pool there."""
+
+    name: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """What the ledger says of the application; releases newest first.
+
+    ``origins`` is what the hosts ran before a run that has not ended, None where every run has.
+    """
+
+    origins: Mapping[str, str] | None = None
+    succeeded: tuple[str, ...] = ()
+    contracted: tuple[str, ...] = ()
+    migrated: tuple[str, ...] = ()
+    seeded: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Instances, by host, that leave the pool together. ``number`` counts from 1."""
+
+    number: int
+    of: int
+    canary: bool
+    hosts: Mapping[str, tuple[int, ...]]
+
+    @property
+    def phase(self) -> str:
+        return "canary" if self.canary else f"batch {self.number} of {self.of}"
+
+    @property
+    def title(self) -> str:
+        """The batch as the progress line has it."""
+        return f"{self.phase} | {', '.join(self.hosts)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done. ``targets`` and ``origins`` are releases by host: where it goes, and what it goes back to."""
+
+    request: Request
+    hosts: tuple[AppHost, ...]
+    edges: tuple[Edge, ...]
+    targets: Mapping[str, str]
+    origins: Mapping[str, str]
+    batches: tuple[Batch, ...]
+    findings: tuple[Finding, ...] = ()
+    left_out: tuple[str, ...] = ()
+    finishes_another: bool = False
+
+    @property
+    def release(self) -> str | None:
+        """The release that all hosts get; None where each goes back to its own."""
+        found = set(self.targets.values())
+        return next(iter(found)) if len(found) == 1 else None
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Hosts on which the release is not stored yet."""
+        return tuple(host.name for host in self.hosts if self.targets.get(host.name) not in host.stored)
+
+    @property
+    def is_needed(self) -> bool:
+        return bool(self.batches) or self.finishes_another
+
+
+def plan(
+    request: Request,
+    hosts: Sequence[AppHost],
+    edges: Sequence[Edge],
+    history: History,
+    left_out: Sequence[str] = (),
+) -> Plan:
+    """Return the way to the release that is asked for, with what stands against it as findings."""
+    origins = _origins(hosts, history)
+    target, findings = _target(request, hosts, history)
+    targets = {} if target is None else {host.name: target for host in hosts}
+    batches: tuple[Batch, ...] = ()
+    if target is not None:
+        units = _units(request, hosts, edges, targets)
+        size, wrong = _size(request, hosts)
+        findings += wrong
+        is_first = request.direction == FORWARD and not any(host.runs(target) for host in hosts)
+        batches = _batches(units, size, canary=is_first and request.strategy == ROLLING)
+        findings += _pool_findings(request, edges, batches)
+    return Plan(
+        request,
+        tuple(hosts),
+        tuple(edges),
+        targets,
+        origins,
+        batches,
+        tuple(findings),
+        tuple(left_out),
+        history.origins is not None,
+    )
+
+
+def restore(
+    request: Request, hosts: Sequence[AppHost], edges: Sequence[Edge], origins: Mapping[str, str], failed: Sequence[str]
+) -> Plan:
+    """Return the way back after a failure: first the batch that ``failed``, then, where wanted, those before it."""
+    scope = [host for host in hosts if host.name in origins and origins[host.name] in host.stored]
+    if request.rollback == "batch":
+        scope = [host for host in scope if host.name in failed]
+    scope.sort(key=lambda host: host.name not in failed)
+    targets = {host.name: origins[host.name] for host in scope}
+    units = _units(request, scope, edges, targets)
+    size = len(units) if request.strategy == MAINTENANCE else max(1, min(_wanted(request, hosts), len(hosts) - 1))
+    return Plan(
+        request,
+        tuple(hosts),
+        tuple(edges),
+        targets,
+        origins,
+        _batches(units, max(1, size), canary=False),
+        left_out=tuple(host.name for host in hosts if host not in scope),
+    )
+
+
+def _origins(hosts: Sequence[AppHost], history: History) -> dict[str, str]:
+    """What each host goes back to: what it ran before a run that has not ended, else what is current."""
+    before = history.origins or {}
+    found = {host.name: before.get(host.name, host.current) for host in hosts}
+    return {name: release for name, release in found.items() if release is not None}
+
+
+def _target(request: Request, hosts: Sequence[AppHost], history: History) -> tuple[str | None, list[Finding]]:
+    """The release to go to, and what stands against it."""
+    variable = "deploy_release" if request.direction == FORWARD else "rollback_release"
+    target = request.release
+    if target is None:
+        candidates = list(_earlier(hosts, history)) if request.direction == BACK else []
+        if not candidates:
+            return None, [_no_release(request, hosts)]
+        target = candidates[0]
+    findings = [
+        Finding(
+            ERROR,
+            host.name,
+            variable,
+            target,
+            f"a release that is not marked bad; this one is: {host.bad[target]}",
+            "build a new release; or, if it was not the release's fault, take the mark away with"
+            f" slipway.stack.release: state: good, release: {target}, root: /srv/slipway/{request.application.name}",
+        )
+        for host in hosts
+        if target in host.bad
+    ]
+    lacking = [host.name for host in hosts if target not in host.stored]
+    if lacking and request.direction == BACK:
+        findings.append(
+            Finding(
+                ERROR,
+                lacking[0],
+                variable,
+                target,
+                f"a release that is stored on every host; {', '.join(lacking)} has not got it",
+                f"deploy it instead: deploy -e deploy_release={target}",
+            )
+        )
+    contract = _contract_after(target, history)
+    if contract is not None:
+        findings.append(
+            Finding(
+                ERROR,
+                "",
+                variable,
+                target,
+                f"a release that can work with the database: {contract} has contracted it, and {target} is older",
+                f"go on with {contract} or a newer one; or restore the database to a time before {contract}",
+            )
+        )
+    return target, findings
+
+
+def _earlier(hosts: Sequence[AppHost], history: History) -> Iterator[str]:
+    """Releases to go back to, the best first: before a run that has not ended, else as the hosts remember."""
+    known = [*(history.origins or {}).values(), *(release for host in hosts[:1] for release in reversed(host.history))]
+    current = set() if history.origins else {host.current for host in hosts}
+    for release in dict.fromkeys(known):
+        if release not in current and all(release in host.stored and release not in host.bad for host in hosts):
+            yield release
+
+
+def _no_release(request: Request, hosts: Sequence[AppHost]) -> Finding:
+    if request.direction == FORWARD:
+        return Finding(
+            ERROR,
+            "",
+            "deploy_release",
+            "nothing",
+            "the release to deploy: 1 to 64 letters, digits, dots, dashes and underscores",
+            f"say it: -e deploy_release=ID; or set slipway_apps.{request.application.name}.release",
+        )
+    told = "; ".join(
+        f"{host.name} has {', '.join(sorted(host.stored)) or 'none'}"
+        + (f", bad: {', '.join(sorted(host.bad))}" if host.bad else "")
+        for host in hosts
+    )
+    return Finding(
+        ERROR,
+        "",
+        "rollback_release",
+        f"nothing, and there is no earlier good release ({told})",
+        "a release that was current before and is not marked bad, on every host",
+        "deploy one: deploy -e deploy_release=ID",
+    )
+
+
+def _contract_after(target: str, history: History) -> str | None:
+    """The release whose contract migration came after the target's last success, if there is one."""
+    order = list(history.succeeded)
+    place = order.index(target) if target in order else len(order)
+    for release in history.contracted:
+        if release != target and (release not in order or order.index(release) < place):
+            return release
+    return None
+
+
+def _drained_by_us(request: Request, edges: Iterable[Edge], host: str) -> bool:
+    return any(
+        member.host == host and member.state != ACTIVE and member.owner == request.owner
+        for edge in edges
+        for member in edge.members
+    )
+
+
+Unit = Mapping[str, tuple[int, ...]]
+
+
+def _units(request: Request, hosts: Sequence[AppHost], edges: Sequence[Edge], targets: Mapping[str, str]) -> list[Unit]:
+    """What can be done apart from the rest: a host; or, where there is one host alone, an instance.
+
+    What an earlier run took out of the pool comes first.
+    """
+    behind = [host for host in hosts if not host.runs(targets[host.name]) or _drained_by_us(request, edges, host.name)]
+    if behind and _by_instance(request, hosts):
+        (host,) = hosts
+        left = [number for number in host.instances if host.running.get(number) != targets[host.name]]
+        return [{host.name: (number,)} for number in left or host.instances]
+    ordered = sorted(behind, key=lambda host: not _drained_by_us(request, edges, host.name))
+    return [{host.name: host.instances} for host in ordered]
+
+
+def _by_instance(request: Request, hosts: Sequence[AppHost]) -> bool:
+    return len(hosts) == 1 and request.strategy == ROLLING and request.application.is_served
+
+
+def _wanted(request: Request, hosts: Sequence[AppHost]) -> int:
+    """The size of a batch as asked for, in hosts."""
+    if isinstance(request.batch, int):
+        return request.batch
+    return max(1, math.ceil(len(hosts) * int(request.batch.rstrip("%")) / 100))
+
+
+def _size(request: Request, hosts: Sequence[AppHost]) -> tuple[int, list[Finding]]:
+    """How many units make a batch, which must leave one that serves."""
+    if request.strategy == MAINTENANCE:
+        return max(1, len(hosts)), []
+    size = _wanted(request, hosts)
+    if not request.application.is_served:
+        return size, []
+    whole = len(hosts[0].instances) if _by_instance(request, hosts) else len(hosts)
+    if size < whole:
+        return size, []
+    what = "instances" if _by_instance(request, hosts) else "hosts"
+    return size, [
+        Finding(
+            ERROR,
+            "",
+            "deploy_batch",
+            f"{request.batch}, of {whole} {what}",
+            "a batch smaller than the pool: somebody has to serve meanwhile",
+            f"run more {what}, or accept a maintenance page: -e deploy_strategy=maintenance"
+            if whole == 1
+            else f"choose at most {whole - 1}",
+        )
+    ]
+
+
+def _batches(units: Sequence[Unit], size: int, canary: bool) -> tuple[Batch, ...]:
+    """The units in batches: the first alone where it is a canary and others follow it."""
+    first = [units[:1]] if canary and len(units) > 1 else []
+    rest = units[1:] if first else units
+    parts = [*first, *(rest[start : start + size] for start in range(0, len(rest), size))]
+    batches = []
+    for number, part in enumerate(parts, 1):
+        hosts: dict[str, tuple[int, ...]] = {}
+        for unit in part:
+            for name, instances in unit.items():
+                hosts[name] = (*hosts.get(name, ()), *instances)
+        batches.append(Batch(number, len(parts), bool(first) and number == 1, hosts))
+    return tuple(batches)
+
+
+def members_of(batch: Batch) -> list[str]:
+    """The batch's members of the pool, by name."""
+    return [f"{host}:{instance}" for host, instances in batch.hosts.items() for instance in instances]
+
+
+def _pool_findings(request: Request, edges: Sequence[Edge], batches: Sequence[Batch]) -> Iterator[Finding]:
+    """Batches that would leave an edge without a member that serves, because others drained the rest."""
+    if request.strategy == MAINTENANCE:
+        return
+    for edge in edges:
+        for batch in batches:
+            rest = [member for member in edge.members if member.name not in members_of(batch)]
+            serving = [member for member in rest if member.state == ACTIVE or member.owner == request.owner]
+            if rest and not serving:
+                who = ", ".join(f"{member.name} ({member.state}, {member.owner})" for member in rest)
+                yield Finding(
+                    ERROR,
+                    edge.name,
+                    f"the pool of {request.application.name}",
+                    who,
+                    f"a member that serves while {', '.join(batch.hosts)} gets the release",
+                    "let them back first (slipway.stack.pool_member: state: active), or ask their owners",
+                )
+
+
+def needed_seconds(made: Plan) -> int:
+    """About how long it takes: what is waited for at most, and what the rest took where it was measured."""
+    request = made.request
+    drain = request.drain_seconds if request.application.is_served else 0
+    seconds = len(made.batches) * (drain + BATCH_SECONDS) + OTHER_SECONDS + request.announce_seconds
+    if any(batch.canary for batch in made.batches):
+        seconds += request.soak_seconds
+    if request.direction == FORWARD and request.application.spec["deploy"]["migrations"]["command"]:
+        seconds += MIGRATION_SECONDS
+    return seconds
+
+
+def batch_term_seconds(request: Request) -> int:
+    """The most that a batch takes: for how long the lease is taken before it."""
+    spec = request.application.spec
+    # The canary is stopped and started twice.
+    return int(
+        request.drain_seconds + 2 * (spec["stop_timeout_seconds"] + spec["start_timeout_seconds"]) + HEALTH_SECONDS
+    )
+
+
+def describe(made: Plan) -> list[str]:
+    """The impact: what restarts, what is dropped, what waits, and about how long it takes."""
+    request = made.request
+    app = request.application
+    now = sorted({host.current or "nothing" for host in made.hosts})
+    title = f"{app.name}: {' and '.join(now)} -> {made.release}, {len(made.batches)} batches, {request.strategy}"
+    lines = [title]
+    if not made.is_needed:
+        return [f"{app.name}: {made.release} is what every host runs; nothing to do"]
+    if made.lacking:
+        lines.append(f"fetch: {', '.join(made.lacking)}")
+    if request.direction == FORWARD and app.spec["deploy"]["migrations"]["command"]:
+        lines.append("migrate: once, before the first batch, over a direct connection")
+    if request.strategy == MAINTENANCE and app.is_served:
+        lines.append("maintenance page: everybody gets 503 from it until the release is proven")
+    lines += [_told(made, batch) for batch in made.batches]
+    lines += [
+        f"stays as it is on {edge.name}: {member.name} ({member.state}, {member.owner})"
+        for edge in made.edges
+        for member in edge.members
+        if member.state != ACTIVE and member.owner != request.owner
+    ]
+    if made.left_out:
+        lines.append(f"left out (--limit): {', '.join(made.left_out)}")
+    if made.finishes_another:
+        lines.append("takes up a run that did not end")
+    lines.append("nginx is not reloaded; other applications are not touched")
+    lines.append(f"takes about {needed_seconds(made)} s at most")
+    return lines
+
+
+def _told(made: Plan, batch: Batch) -> str:
+    request = made.request
+    text = f"{batch.phase}: restarts {', '.join(members_of(batch))}"
+    if not request.application.is_served:
+        return (
+            f"{text}, each when its work is done, at the latest after"
+            f" {request.application.spec['stop_timeout_seconds']} s"
+        )
+    open_now = sum(
+        member.websockets or 0 for edge in made.edges for member in edge.members if member.name in members_of(batch)
+    )
+    text += f", drained for at most {request.drain_seconds} s"
+    if open_now:
+        text += f"; of {open_now} websockets those still open then are dropped"
+    return text + (f"; watched for {request.soak_seconds} s" if batch.canary and request.soak_seconds else "")

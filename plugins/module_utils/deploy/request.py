@@ -1,0 +1,184 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run of ``deploy`` or ``rollback`` is asked for: the application's settings, and what the run says instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..host.findings import ERROR, Finding
+from ..topology.applications import APP_FIELDS, DEPLOY_FIELDS, Field
+from ..topology.model import Application, Topology
+
+FORWARD = "forward"
+BACK = "back"
+ROLLING = "rolling"
+MAINTENANCE = "maintenance"
+
+RUN_FIELDS: Mapping[str, Field] = {
+    "release": APP_FIELDS["release"],
+    "artifact": APP_FIELDS["artifact"],
+    "artifact_sha256": APP_FIELDS["artifact_sha256"],
+    **{name: DEPLOY_FIELDS[name] for name in DEPLOY_FIELDS if name not in ("windows", "migrations")},
+    "window": Field("enforce, wait or ignore", lambda value: value in ("enforce", "wait", "ignore"), "enforce"),
+}
+"""What a run may say, each as the variable ``deploy_NAME``."""
+
+VARIABLES = ("deploy_application", "rollback_release", "deploy_take_over", *(f"deploy_{name}" for name in RUN_FIELDS))
+
+
+class RequestError(ValueError):
+    """What is asked for cannot be done; ``findings`` say why."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__(f"{len(findings)} findings")
+        self.findings = tuple(findings)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One application, and how a release comes to it. Times are in seconds.
+
+    ``release`` is None where the artefact tells it (forward), or where the last good one is meant (back).
+    ``batch`` is a number of hosts, or a share such as ``25%``.
+    """
+
+    application: Application
+    direction: str
+    release: str | None
+    artifact: Any
+    artifact_sha256: str | None
+    strategy: str
+    batch: int | str
+    drain_seconds: int
+    soak_seconds: int
+    announce_seconds: int
+    rollback: str
+    window: str
+
+    @property
+    def owner(self) -> str:
+        """Who drains: the same for each run, so that a run knows what one before it left behind."""
+        return f"deploy {self.application.name}"
+
+
+def parse(topology: Topology, variables: Mapping[str, Any], direction: str) -> Request:
+    """Read what the run says, over what the application says.
+
+    Raises:
+        RequestError: with everything that is wrong.
+    """
+    app = _application(topology, variables.get("deploy_application"))
+    given = {name: _number(variables.get(f"deploy_{name}")) for name in RUN_FIELDS}
+    findings = [
+        _refused(f"deploy_{name}", value, RUN_FIELDS[name].expected)
+        for name, value in given.items()
+        if value is not None and not RUN_FIELDS[name].accepts(value)
+    ]
+    if direction == BACK:
+        given["release"] = variables.get("rollback_release")
+        if given["release"] is not None and not RUN_FIELDS["release"].accepts(given["release"]):
+            findings.append(_refused("rollback_release", given["release"], RUN_FIELDS["release"].expected))
+    if app.single_instance and given["strategy"] == ROLLING:
+        findings.append(
+            Finding(
+                ERROR,
+                "",
+                "deploy_strategy",
+                ROLLING,
+                f"maintenance: {app.name} keeps its state in its memory (single_instance), and the old and the new"
+                " program would each have a part of it",
+                "leave deploy_strategy out, or share the state (Redis pub/sub) and remove single_instance",
+            )
+        )
+    if findings:
+        raise RequestError(findings)
+    said = {**app.spec["deploy"], **{name: value for name, value in given.items() if value is not None}}
+    forward = direction == FORWARD
+    # The inventory's archive is that of its release, not of another one that the run names.
+    own = forward and given["release"] in (None, app.spec["release"]) and given["artifact"] is None
+    return Request(
+        application=app,
+        direction=direction,
+        release=given["release"] or (app.spec["release"] if own else None),
+        artifact=app.spec["artifact"] if own else given["artifact"],
+        artifact_sha256=app.spec["artifact_sha256"] if own else given["artifact_sha256"],
+        strategy=said["strategy"] or (MAINTENANCE if app.single_instance else ROLLING),
+        batch=said["batch"],
+        drain_seconds=said["drain_seconds"],
+        soak_seconds=said["soak_seconds"] if forward or given["soak_seconds"] is not None else 0,
+        announce_seconds=said["announce_seconds"],
+        rollback=said["rollback"],
+        window=said.get("window", RUN_FIELDS["window"].default),
+    )
+
+
+def _application(topology: Topology, name: Any) -> Application:
+    """The application that is meant: the only one, where none is named."""
+    names = [app.name for app in topology.applications]
+    wanted = name if name is not None or len(names) != 1 else names[0]
+    for app in topology.applications:
+        if app.name == wanted:
+            return app
+    expected = f"one of {', '.join(names)}" if names else "an application of slipway_apps, which has none"
+    raise RequestError(
+        [
+            Finding(
+                ERROR,
+                "",
+                "deploy_application",
+                "nothing" if name is None else repr(name),
+                expected,
+                "say which one: -e deploy_application=NAME",
+            )
+        ]
+    )
+
+
+def _number(value: Any) -> Any:
+    """An extra variable given as ``name=value`` arrives as text."""
+    return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) < 10 else value
+
+
+def _refused(variable: str, value: Any, expected: str) -> Finding:
+    return Finding(ERROR, "", variable, repr(value), expected, f"correct {variable}")
+
+
+def run_findings(
+    topology: Topology, app: Application, play_hosts: Sequence[str], tags: Sequence[str], skipped: Sequence[str]
+) -> Iterator[Finding]:
+    """What of the run itself would leave a part of the protocol out: ``--limit``, ``--tags``, ``--skip-tags``."""
+    for option, value, fine in (("--tags", tags, ["all"]), ("--skip-tags", skipped, [])):
+        if list(value) != fine:
+            yield Finding(
+                ERROR, "", option, ",".join(value), "none: a deploy is done as a whole", f"run without {option}"
+            )
+    needed = {edge.name: "edge, from which hosts are drained" for edge in topology.members("edge") if app.is_served}
+    needed.setdefault(coordination_default(topology), "coordination host, which keeps lease and ledger")
+    for name, what in needed.items():
+        if name not in play_hosts:
+            yield Finding(
+                ERROR,
+                name,
+                "--limit",
+                ",".join(play_hosts) or "no host",
+                f"a limit that leaves {name} in: it is the {what}",
+                "leave --limit out; or let it name all edges, and those hosts of the application that get the release",
+            )
+    own = [host.name for host in topology.members(app.group) if topology.instances_on(app, host)]
+    if not set(own).intersection(play_hosts):
+        yield Finding(
+            ERROR,
+            "",
+            "--limit",
+            ",".join(play_hosts) or "no host",
+            f"a limit that leaves a host of {app.name} in: {', '.join(own)}",
+            "leave --limit out",
+        )
+
+
+def coordination_default(topology: Topology) -> str:
+    """The host that keeps lease and ledger unless ``slipway_coordination_host`` names another."""
+    edges = topology.members("edge")
+    return edges[0].name if edges else next(iter(topology.hosts))
