@@ -16,6 +16,7 @@ class Instance:
 
     ``running`` also holds for an instance that waits for its next automatic restart.
     ``outdated`` means that its unit file changed after systemd read it.
+    ``stopping`` means that it was told to stop and has not ended yet.
     """
 
     name: int
@@ -23,14 +24,27 @@ class Instance:
     enabled: bool
     started_at: float | None = None
     outdated: bool = False
+    stopping: bool = False
 
 
 @dataclass(frozen=True)
 class Action:
-    """One step: ``retire`` (stop and disable), ``enable``, ``start`` or ``restart`` of one instance."""
+    """One step: ``retire`` (stop and disable), ``enable``, ``start``, ``restart`` or ``stop`` of one instance."""
 
     verb: str
     instance: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """How an instance ended: after how many seconds, and what systemd calls the result.
+
+    ``killed`` means that its unit's stop timeout ran out, so that systemd killed it.
+    """
+
+    seconds: float
+    killed: bool
+    result: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,30 @@ def from_properties(
         enabled=enabled,
         started_at=now - (monotonic_now - started) if started else None,
         outdated=properties.get("NeedDaemonReload") == "yes",
+        stopping=properties.get("ActiveState") == "deactivating",
     )
+
+
+def stopped_from(properties: Mapping[str, str]) -> Stopped:
+    """How an instance ended, from the properties of its unit once it is down.
+
+    An instance that waited for its next automatic restart had ended before it was stopped: 0 seconds.
+    """
+    told, ended = (
+        int(properties.get(name) or 0) / 1e6
+        for name in ("ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic")
+    )
+    result = properties.get("Result", "")
+    return Stopped(max(0.0, ended - told), result == "timeout", result)
+
+
+def ends(properties: Mapping[str, str]) -> int:
+    """How often an instance has ended by itself since it was started, as the automatic restarts tell.
+
+    One that waits for its next restart has ended once more than it was restarted.
+    """
+    waits = properties.get("SubState", "").startswith("auto-restart")
+    return int(properties.get("NRestarts") or 0) + waits
 
 
 def plan(
@@ -104,20 +141,37 @@ def plan(
     return tuple(retire + enable + start + again)
 
 
-def describe(current: Iterable[Instance], wanted: Collection[int], actions: Iterable[Action]) -> dict[str, str]:
+def plan_stop(current: Iterable[Instance], wanted: Collection[int]) -> tuple[Action, ...]:
+    """Stop those of the declared instances that are not down, also those that another run is stopping."""
+    names = sorted(instance.name for instance in current if instance.running or instance.stopping)
+    return tuple(Action("stop", name) for name in names if name in wanted)
+
+
+def describe(current: Iterable[Instance], actions: Iterable[Action]) -> dict[str, str]:
     """The plan as a diff: one line per instance before and after."""
-    before, after = {}, {}
-    for instance in current:
-        if instance.running or instance.enabled:
-            state = "running" if instance.running else "stopped"
-            before[instance.name] = f"{state}, {'enabled' if instance.enabled else 'disabled'}"
-    restarted = {action.instance for action in actions if action.verb == "restart"}
-    for name in wanted:
-        after[name] = "running, enabled" + (" (restarted)" if name in restarted else "")
-    return {
-        side: "".join(f"{name}: {lines[name]}\n" for name in sorted(lines))
-        for side, lines in (("before", before), ("after", after))
-    }
+    before = {instance.name: (instance.running, instance.enabled) for instance in current}
+    after, restarted = dict(before), set()
+    for action in actions:
+        running, enabled = after.get(action.instance, (False, False))
+        after[action.instance] = {
+            "retire": (False, False),
+            "enable": (running, True),
+            "start": (True, enabled),
+            "restart": (True, enabled),
+            "stop": (False, enabled),
+        }[action.verb]
+        if action.verb == "restart":
+            restarted.add(action.instance)
+    return {"before": _lines(before), "after": _lines(after, restarted)}
+
+
+def _lines(states: Mapping[int, tuple[bool, bool]], restarted: Collection[int] = ()) -> str:
+    return "".join(
+        f"{name}: {'running' if running else 'stopped'}, {'enabled' if enabled else 'disabled'}"
+        f"{' (restarted)' if name in restarted else ''}\n"
+        for name, (running, enabled) in sorted(states.items())
+        if running or enabled
+    )
 
 
 def wait_until(

@@ -9,11 +9,15 @@ import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.app.instances import (
     Action,
     Instance,
+    Stopped,
     describe,
+    ends,
     from_properties,
     instance_of,
     parse_show,
     plan,
+    plan_stop,
+    stopped_from,
     wait_until,
 )
 from hypothesis import given
@@ -68,10 +72,73 @@ def test_planning_again_after_applying_is_empty(current: list, wanted: set, conf
 
 def test_describe_says_who_restarts() -> None:
     actions = plan([RUNS], [3000, 3001], restart=True)
-    assert describe([RUNS], [3000, 3001], actions) == {
+    assert describe([RUNS], actions) == {
         "before": "3000: running, enabled\n",
         "after": "3000: running, enabled (restarted)\n3001: running, enabled\n",
     }
+
+
+def test_describe_says_who_stays_enabled_and_who_is_gone() -> None:
+    others = [replace(RUNS, name=3001), replace(RUNS, name=3002, running=False)]
+    assert describe([RUNS, *others], [Action("stop", 3000), Action("retire", 3001)]) == {
+        "before": "3000: running, enabled\n3001: running, enabled\n3002: stopped, enabled\n",
+        "after": "3000: stopped, enabled\n3002: stopped, enabled\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "expected"),
+    [
+        ([RUNS], [3000], [("stop", 3000)]),
+        ([RUNS], [], []),
+        ([RUNS], [3001], []),
+        ([replace(RUNS, running=False)], [3000], []),
+        ([replace(RUNS, running=False, stopping=True)], [3000], [("stop", 3000)]),
+        ([], [3000], []),
+    ],
+)
+def test_only_the_declared_instances_that_are_not_down_are_stopped(current: list, wanted: list, expected: list) -> None:
+    assert plan_stop(current, wanted) == tuple(Action(*step) for step in expected)
+
+
+@given(st.lists(INSTANCES, unique_by=lambda i: i.name), st.sets(st.integers(1, 6)))
+def test_stopping_leaves_nothing_to_stop_and_all_to_start(current: list, wanted: set) -> None:
+    told = {action.instance for action in plan_stop(current, wanted)}
+    after = [replace(i, running=False, stopping=False) if i.name in told else i for i in current]
+    assert plan_stop(after, wanted) == ()
+    assert {action.instance for action in plan(after, wanted) if action.verb == "start"} == wanted
+
+
+@pytest.mark.parametrize(
+    ("told", "ended", "result", "expected"),
+    [
+        ("5000000", "6250000", "success", Stopped(1.25, False, "success")),
+        ("5000000", "35000000", "timeout", Stopped(30.0, True, "timeout")),
+        # It waited for its next restart.
+        ("5000000", "4000000", "exit-code", Stopped(0.0, False, "exit-code")),
+    ],
+)
+def test_how_an_instance_ended(told: str, ended: str, result: str, expected: Stopped) -> None:
+    properties = {
+        "ActiveExitTimestampMonotonic": told,
+        "InactiveEnterTimestampMonotonic": ended,
+        "Result": result,
+    }
+    assert stopped_from(properties) == expected
+
+
+@pytest.mark.parametrize(
+    ("sub", "restarts", "expected"),
+    [
+        ("running", "0", 0),
+        ("auto-restart", "0", 1),
+        ("running", "2", 2),
+        ("auto-restart-queued", "2", 3),
+        ("dead", "", 0),
+    ],
+)
+def test_an_instance_that_waits_for_a_restart_ended_once_more(sub: str, restarts: str, expected: int) -> None:
+    assert ends({"SubState": sub, "NRestarts": restarts}) == expected
 
 
 def test_parse_show_and_from_properties() -> None:
