@@ -1,20 +1,24 @@
 #!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Store, activate, prune and remove the releases of an application."""
+"""Store, activate, mark, prune and remove the releases of an application."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release
-short_description: Store, activate, prune and remove the releases of an application
+short_description: Store, activate, mark, prune and remove the releases of an application
 version_added: 0.1.0
 description:
   - Unpacks an archive that is on the host as C(releases/ID) below the application's root, if its checksum is right and
     no member of it would lie or point outside. A release is there as a whole or not at all.
+  - A file that is the same in the release stored before (content, mode, owner and group) is a hard link to that one, so
+    a release takes the space of what it changed.
   - Points the link C(current) to a release by one rename, so that a reader finds the old release or the new one, never
     none.
-  - Removes the oldest releases beyond O(keep), never the current one nor the one that was current before it.
+  - Remembers what was current when, and which releases were found bad, so that it is known what to go back to.
+  - Removes the oldest releases beyond O(keep), never the current one, the one to go back to (RV(previous)), nor one
+    that a process works in or runs a program of.
   - What an interrupted run left behind is cleaned by the next.
 options:
   root:
@@ -50,6 +54,7 @@ options:
     description:
       - When to let C(current) point to this release.
       - V(if_none) only when nothing is current, V(always) also when another release is, V(never) not at all.
+      - A release that is marked bad does not become current. With V(always) it is refused.
     type: str
     choices: [if_none, always, never]
     default: if_none
@@ -60,12 +65,20 @@ options:
   state:
     description:
       - V(present) stores the release.
-      - V(absent) removes it, which is refused while it is current.
+      - V(absent) removes it, and what is remembered of it being bad. It is refused while the release is current or in
+        use.
+      - V(bad) marks a stored release as one never to go to, for the O(reason) given. A mark that is there stays as it
+        is, and outlives the release being pruned, for the same archive would come back under the name.
+      - V(good) takes the mark away.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, bad, good]
     default: present
+  reason:
+    description: What is wrong with the release. Required with O(state=bad).
+    type: str
 extends_documentation_fragment:
   - slipway.stack.attributes
+  - slipway.stack.fence
 attributes:
   check_mode:
     support: full
@@ -92,6 +105,13 @@ EXAMPLES = r"""
     release: 2025-05-20.2
     activate: always
 
+- name: Remember that a release does not work
+  slipway.stack.release:
+    root: /srv/slipway/shop
+    release: 2025-06-01.1
+    state: bad
+    reason: answers 500 on /readyz
+
 - name: Remove a release
   slipway.stack.release:
     root: /srv/slipway/shop
@@ -106,7 +126,9 @@ current:
   type: str
   sample: 2025-06-01.1
 previous:
-  description: The release that was current before, null when there was none or it is no longer stored.
+  description:
+    - The release to go back to, which is the last one that was current before, is still stored and is not marked bad.
+    - Null when there is none.
   returned: success
   type: str
   sample: 2025-05-20.2
@@ -116,6 +138,19 @@ releases:
   type: list
   elements: str
   sample: [2025-06-01.1, 2025-05-20.2]
+bad:
+  description: What was found wrong with releases and when, by release, also of such as were pruned since.
+  returned: success
+  type: dict
+  sample: {2025-05-28.1: {reason: answers 500 on /readyz, at: "2025-05-28T20:04:11Z"}}
+history:
+  description: Which release became current when, oldest first, the last 50.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {release: 2025-05-20.2, at: "2025-05-20T20:01:00Z"}
+    - {release: 2025-06-01.1, at: "2025-06-01T20:02:13Z"}
 actions:
   description: What was done, or in check mode would be, in order.
   returned: success
@@ -123,7 +158,7 @@ actions:
   elements: dict
   contains:
     action:
-      description: One of C(clean), C(store), C(activate), C(prune), C(remove).
+      description: One of C(clean), C(store), C(activate), C(mark_bad), C(mark_good), C(prune), C(remove).
       type: str
       sample: store
     release:
@@ -143,16 +178,22 @@ msg:
   sample: "shop: 2025-06-01.1 is already current, nothing to do"
 """
 
+import errno
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.stack.plugins.module_utils.accounts import unknown_accounts
 from ansible_collections.slipway.stack.plugins.module_utils.deploy import release_host as host
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.fence import FenceError, fenced
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.release import (
     ACTIVATE,
+    STATES,
     ReleaseError,
+    State,
+    Step,
     Store,
     check_root,
     describe,
@@ -160,8 +201,11 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.release impor
     parse_wanted,
     plan,
     predict,
+    report_bad,
+    report_history,
     summary,
 )
+from ansible_collections.slipway.stack.plugins.module_utils.state_file import StateFileError
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "root": {"type": "str", "required": True},
@@ -172,7 +216,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "group": {"type": "str", "default": "root"},
     "activate": {"type": "str", "choices": list(ACTIVATE), "default": "if_none"},
     "keep": {"type": "int", "default": 5},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": list(STATES), "default": "present"},
+    "reason": {"type": "str"},
+    "fence": {"type": "int"},
 }
 
 
@@ -183,7 +229,7 @@ def main() -> None:
         result = run(module)
     except PermissionError as error:
         module.fail_json(msg=f"{error}; run the task with become: true")
-    except (ReleaseError, OSError) as error:
+    except (ReleaseError, FenceError, StateFileError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 
@@ -194,29 +240,30 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     root = check_root(params["root"])
     wanted = parse_wanted(
         params["release"],
-        present=params["state"] == "present",
+        state=params["state"],
         src=params["src"],
         sha256=params["sha256"],
         activate=params["activate"],
         keep=params["keep"],
+        reason=params["reason"],
     )
     check_accounts(module, root)
-    before = host.read(root)
-    steps = plan(before, wanted)
-    now = int(time.time())
-    after = predict(before, steps, now)
-    with archive(module, next((step for step in steps if isinstance(step, Store)), None)) as stream:
-        if steps and not module.check_mode:
-            with host.locked(root, params["owner"], params["group"]):
-                if host.read(root) != before:
-                    raise ReleaseError(f"{root} was changed by another run on this host meanwhile; run again")
-                host.apply(root, steps, stream, params["owner"], params["group"], now)
-            after = host.read(root)
+    with fenced(params["fence"], check_only=module.check_mode):
+        before = host.read(root)
+        steps = plan(before, wanted, host.in_use(root))
+        now = int(time.time())
+        after = predict(before, steps, now)
+        with archive(module, next((step for step in steps if isinstance(step, Store)), None)) as stream:
+            if steps and not module.check_mode:
+                change(module, root, before, steps, stream, now)
+                after = host.read(root)
     result: dict[str, Any] = {
         "changed": bool(steps),
         "current": after.current,
         "previous": after.previous,
         "releases": [item.release for item in after.newest_first],
+        "bad": report_bad(after),
+        "history": report_history(after),
         "actions": describe(steps),
         "msg": outcome(root, wanted, steps, after),
     }
@@ -228,6 +275,25 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             "after": summary(after),
         }
     return result
+
+
+def change(
+    module: AnsibleModule, root: str, before: State, steps: Sequence[Step], stream: IO[bytes] | None, now: int
+) -> None:
+    """Do the steps, held against other runs on this host."""
+    owner, group = module.params["owner"], module.params["group"]
+    with host.locked(root, owner, group):
+        if host.read(root) != before:
+            raise ReleaseError(f"{root} was changed by another run on this host meanwhile; run again")
+        try:
+            host.apply(root, before, steps, stream, owner, group, now)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ReleaseError(
+                f"{root}: no space left on its file system ({host.free_mb(root)} MB free), so nothing is stored and"
+                " everything is as it was; free space, or keep fewer releases"
+            ) from error
 
 
 def check_accounts(module: AnsibleModule, root: str) -> None:

@@ -9,24 +9,30 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import lzma
 import os
 import re
 import shutil
+import stat
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import IO, Any
 
+from .. import state_file
 from ..accounts import group_id, user_id
+from ..state_file import StateFileError
 from .release import (
     RECORD_NAME,
     RELEASE_ID,
     Activate,
+    Activation,
     Clean,
+    Drop,
+    Mark,
     ReleaseError,
     State,
     Step,
@@ -35,13 +41,17 @@ from .release import (
     check_member,
     member_mode,
     parse_record,
+    parse_state,
+    predict,
     render_record,
+    render_state,
 )
 
 RELEASES = "releases"
 CURRENT = "current"
 STATE_NAME = ".slipway-state.json"
-DEBRIS = re.compile(r"\.(.+\.(partial|removing)|(current|slipway-state\.json)\.[0-9a-f]{8})\Z")
+DEBRIS = re.compile(r"\.(.+\.(partial|removing)|current\.[0-9a-f]{8}|\.slipway-state\.json\.new)\Z")
+BLOCK = 1 << 20
 ARCHIVE_ERRORS = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -64,15 +74,17 @@ def read(root: str) -> State:
         else:
             foreign.append(name)
     debris += [os.path.join(root, name) for name in names_in(root) if DEBRIS.match(name)]
-    state = State(tuple(stored), debris=tuple(debris), foreign=tuple(foreign))
     current = _current(root)
-    previous = _previous(root)
-    if current is not None and state.find(current) is None and current in foreign:
+    if current is not None and current in foreign:
         raise ReleaseError(f"{root}/{CURRENT} points to {current}, which was not stored by this module; move it away")
     # A link to a release that is gone serves nobody: as if there were none.
-    current = current if current is not None and state.find(current) else None
-    known = previous is not None and previous != current and state.find(previous) is not None
-    return State(state.stored, current, previous if known else None, state.debris, state.foreign)
+    current = current if any(item.release == current for item in stored) else None
+    history, bad = _remembered(root)
+    if current is not None and (not history or history[-1].release != current):
+        # The link is moved first and remembered afterwards: a run was cut off in between.
+        moved_at = int(os.lstat(os.path.join(root, CURRENT)).st_mtime)
+        history = (*history, Activation(current, moved_at))
+    return State(tuple(stored), current, history, bad, tuple(debris), tuple(foreign))
 
 
 def names_in(folder: str) -> list[str]:
@@ -107,16 +119,38 @@ def _current(root: str) -> str | None:
     return release
 
 
-def _previous(root: str) -> str | None:
+def _remembered(root: str) -> tuple[tuple[Activation, ...], tuple[Mark, ...]]:
     path = os.path.join(root, STATE_NAME)
     try:
-        with open(path, encoding="utf-8") as stream:
-            previous = json.load(stream)["previous"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ReleaseError(f"{path} cannot be read ({error}); it should look like {{'previous': null}}") from error
-    return previous if isinstance(previous, str) else None
+        return parse_state(state_file.read(path))
+    except StateFileError as error:
+        raise ReleaseError(str(error)) from error
+    except ReleaseError as error:
+        raise ReleaseError(f"{path}: {error}; correct it, or remove it to start anew") from error
+
+
+def release_of(root: str, path: str) -> str | None:
+    """Return the release below ``root`` that an absolute path without links is in, or None."""
+    folder = os.path.join(os.path.realpath(root), RELEASES) + "/"
+    return path[len(folder) :].split("/", 1)[0] if path.startswith(folder) else None
+
+
+def in_use(root: str, processes: str = "/proc") -> frozenset[str]:
+    """Return the releases that a process works in, or whose program it runs."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir(processes)):
+        for link in ("cwd", "exe"):
+            # Kernel threads have none, and a process may end meanwhile.
+            with contextlib.suppress(OSError):
+                found.add(release_of(root, os.readlink(os.path.join(processes, pid, link))))
+    return frozenset(release for release in found if release)
+
+
+def free_mb(root: str) -> int:
+    """Return the space in MB that the file system of ``root`` has free, or where that is not there, will have."""
+    while not os.path.isdir(root):
+        root = os.path.dirname(root)
+    return shutil.disk_usage(root).free >> 20
 
 
 @contextmanager
@@ -160,7 +194,7 @@ def opened_archive(src: str, sha256: str) -> IO[bytes]:
     """
     stream = open(src, "rb")  # noqa: SIM115
     digest = hashlib.sha256()
-    for block in iter(lambda: stream.read(1 << 20), b""):
+    for block in iter(lambda: stream.read(BLOCK), b""):
         digest.update(block)
     if digest.hexdigest() != sha256:
         stream.close()
@@ -172,27 +206,33 @@ def opened_archive(src: str, sha256: str) -> IO[bytes]:
     return stream
 
 
-def apply(root: str, steps: Sequence[Step], archive: IO[bytes] | None, owner: str, group: str, now: int) -> None:
-    """Do the steps. Every one is complete or, after an interruption, debris that the next run cleans.
+def apply(
+    root: str, state: State, steps: Sequence[Step], archive: IO[bytes] | None, owner: str, group: str, now: int
+) -> None:
+    """Do the steps from ``state``. Every one is complete or, after an interruption, debris that the next run cleans.
 
     Raises:
         ReleaseError: when the archive is not a tar archive that may be unpacked; nothing of it is left then.
     """
     for step in steps:
+        after = predict(state, (step,), now)
         if isinstance(step, Clean):
             _remove(step.path)
         elif isinstance(step, Store):
             if archive is None:
                 raise ReleaseError(f"release {step.release} is not stored on this host and there is no archive of it")
-            _store(root, Stored(step.release, step.sha256, step.sequence, now), archive, owner, group)
+            _store(root, state, Stored(step.release, step.sha256, step.sequence, now), archive, owner, group)
         elif isinstance(step, Activate):
-            _activate(root, step)
-        else:
+            _move_link(root, step.release)
+        elif isinstance(step, Drop):
             path = os.path.join(root, RELEASES, step.release)
             going = os.path.join(root, RELEASES, f".{step.release}.removing")
             # Gone for readers at once, and never found half removed by a later run.
             os.rename(path, going)
             _remove(going)
+        if (after.history, after.bad) != (state.history, state.bad):
+            state_file.write(os.path.join(root, STATE_NAME), render_state(after))
+        state = after
 
 
 def _remove(path: str) -> None:
@@ -202,14 +242,25 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _store(root: str, stored: Stored, archive: IO[bytes], owner: str, group: str) -> None:
+@dataclass(frozen=True)
+class Placing:
+    """How files get into a release: whose they are, and the release whose equal files are linked to, if any."""
+
+    uid: int
+    gid: int
+    like: str | None = None
+
+
+def _store(root: str, state: State, stored: Stored, archive: IO[bytes], owner: str, group: str) -> None:
     folder = os.path.join(root, RELEASES)
     partial = os.path.join(folder, f".{stored.release}.partial")
+    like = os.path.join(folder, state.newest_first[0].release) if state.stored else None
+    placing = Placing(user_id(owner), group_id(group), like)
     try:
         os.mkdir(partial, 0o755)
-        unpack(archive, partial)
+        unpack(archive, partial, placing)
         _write(os.path.join(partial, RECORD_NAME), render_record(stored))
-        _give(partial, user_id(owner), group_id(group))
+        _give(partial, placing)
         # Thousands of files: one sync of everything is far quicker than one of each.
         os.sync()
         os.rename(partial, os.path.join(folder, stored.release))
@@ -220,7 +271,7 @@ def _store(root: str, stored: Stored, archive: IO[bytes], owner: str, group: str
         raise
 
 
-def unpack(archive: IO[bytes], folder: str) -> None:
+def unpack(archive: IO[bytes], folder: str, placing: Placing) -> None:
     """Unpack a tar archive (plain or compressed with gzip, bzip2 or xz) into the empty ``folder``.
 
     The members are written here rather than by tarfile, whose safe filter the Python of Debian 12 may not have.
@@ -232,7 +283,7 @@ def unpack(archive: IO[bytes], folder: str) -> None:
         with tarfile.open(fileobj=archive, mode="r:*") as tar:
             links: set[str] = set()
             for member in tar:
-                _unpack_member(tar, member, folder, links)
+                _unpack_member(tar, member, folder, links, placing)
     except FileNotFoundError as error:
         raise ReleaseError(
             f"the archive has a hard link to a member that is not before it: {error.filename}"
@@ -257,7 +308,9 @@ def kind_of(member: tarfile.TarInfo) -> str:
     return next((kind for kind, holds in tests.items() if holds), "other")
 
 
-def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str, links: set[str]) -> None:
+def _unpack_member(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str, links: set[str], placing: Placing
+) -> None:
     kind = kind_of(member)
     place = check_member(member.name, kind, member.linkname)
     if not place:
@@ -277,7 +330,8 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str, l
         elif kind == "hardlink":
             os.link(os.path.join(folder, _unlinked(member, links)), path, follow_symlinks=False)
         else:
-            _unpack_file(tar, member, path)
+            like = os.path.join(placing.like, place) if placing.like else None
+            _unpack_file(tar, member, path, replace(placing, like=like))
     except (FileExistsError, NotADirectoryError) as error:
         raise ReleaseError(f"the archive has the member {member.name!r} twice, or below a file") from error
 
@@ -291,32 +345,75 @@ def _unlinked(member: tarfile.TarInfo, links: set[str]) -> str:
     return place
 
 
-def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str, placing: Placing) -> None:
+    """Write a file of the archive, or link to the equal one at ``placing.like``."""
     source: Any = tar.extractfile(member)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb") as stream:
-        shutil.copyfileobj(source, stream, 1 << 20)
-        os.fchmod(stream.fileno(), member_mode(member.mode, directory=False))
+    mode = member_mode(member.mode, directory=False)
+    with contextlib.ExitStack() as stack:
+        head, block = 0, b""
+        like = _candidate(placing, mode, member.size)
+        if like is not None and placing.like is not None:
+            stack.enter_context(like)
+            difference = _first_difference(source, like)
+            if difference is None:
+                os.link(placing.like, path, follow_symlinks=False)
+                return
+            head, block = difference
+            like.seek(0)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        stream = stack.enter_context(open(descriptor, "wb"))
+        if like is not None:
+            # A compressed archive is not read twice: up to the difference the other file has the same.
+            stream.writelines(like.read(BLOCK) for _ in range(head // BLOCK))
+            stream.write(block)
+        shutil.copyfileobj(source, stream, BLOCK)
+        os.fchown(stream.fileno(), placing.uid, placing.gid)
+        os.fchmod(stream.fileno(), mode)
 
 
-def _give(top: str, uid: int, gid: int) -> None:
-    """Give the tree its owner and group, and its directories the mode 0755 whatever the umask is."""
+def _candidate(placing: Placing, mode: int, size: int) -> IO[bytes] | None:
+    """Open the file that a new one of this mode and size may turn out to be equal to, if there is one."""
+    if placing.like is None or size == 0:
+        return None
+    try:
+        stream = open(os.open(placing.like, os.O_RDONLY | os.O_NOFOLLOW), "rb")  # noqa: SIM115
+    except OSError:
+        return None
+    there = os.fstat(stream.fileno())
+    wanted = (stat.S_IFREG | mode, size, placing.uid, placing.gid)
+    if (there.st_mode, there.st_size, there.st_uid, there.st_gid) == wanted:
+        return stream
+    stream.close()
+    return None
+
+
+def _first_difference(source: IO[bytes], other: IO[bytes]) -> tuple[int, bytes] | None:
+    """Return where the block of ``source`` begins that ``other`` has not, and that block; None when both are equal."""
+    position = 0
+    while True:
+        block = source.read(BLOCK)
+        if block != other.read(BLOCK):
+            return position, block
+        if not block:
+            return None
+        position += len(block)
+
+
+def _give(top: str, placing: Placing) -> None:
+    """Give directories, links and the record their owner and group, and directories 0755 whatever the umask is."""
+    os.chown(os.path.join(top, RECORD_NAME), placing.uid, placing.gid)
     for folder, directories, names in os.walk(top):
-        os.chown(folder, uid, gid)
+        os.chown(folder, placing.uid, placing.gid)
         os.chmod(folder, member_mode(0, directory=True))
-        for name in (*names, *(entry for entry in directories if os.path.islink(os.path.join(folder, entry)))):
-            os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
+        for name in (*names, *directories):
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                os.chown(path, placing.uid, placing.gid, follow_symlinks=False)
 
 
-def _activate(root: str, step: Activate) -> None:
-    """Record what was current, then move the link: cut off in between, the record names the release still current."""
-    if step.previous is not None:
-        state_path = os.path.join(root, STATE_NAME)
-        new_state = f"{state_path}.{token_hex(4)}"
-        _write(new_state, json.dumps({"previous": step.previous}) + "\n")
-        os.replace(new_state, state_path)
+def _move_link(root: str, release: str) -> None:
     new = os.path.join(root, f".{CURRENT}.{token_hex(4)}")
-    os.symlink(os.path.join(RELEASES, step.release), new)
+    os.symlink(os.path.join(RELEASES, release), new)
     os.replace(new, os.path.join(root, CURRENT))
     _sync(root)
 

@@ -8,8 +8,10 @@ import hashlib
 import io
 import os
 import pwd
+import subprocess
 import tarfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.deploy import release_host as host
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.release import (
     Activate,
+    Mark,
     ReleaseError,
     State,
     Wanted,
@@ -80,7 +83,7 @@ def ship(root: str, tmp_path: Path) -> Callable[..., State]:
         with host.locked(root, OWNER, GROUP), host.opened_archive(str(src), digest) as stream:
             before = host.read(root)
             steps = plan(before, wanted)
-            host.apply(root, steps, stream, OWNER, GROUP, NOW)
+            host.apply(root, before, steps, stream, OWNER, GROUP, NOW)
         after = host.read(root)
         assert after == predict(before, steps, NOW)
         assert plan(after, wanted) == ()
@@ -176,7 +179,7 @@ def test_a_full_disk_leaves_the_releases_as_they_were(
 
     monkeypatch.setattr(host.shutil, "copyfileobj", full)
     with pytest.raises(OSError, match="No space left"):
-        ship("r2", activate="always")
+        ship("r2", pack(("new", "file", "x")), activate="always")
     assert [path.name for path in (Path(root) / "releases").iterdir()] == ["r1"]
     assert host.read(root).current == "r1"
 
@@ -187,7 +190,7 @@ def test_what_an_interrupted_run_left_is_cleaned(root: str, ship: Callable[..., 
     (releases / ".r2.partial" / "deep").mkdir(parents=True)
     (releases / ".r0.removing").mkdir()
     (Path(root) / ".current.0123abcd").symlink_to("releases/r1")
-    (Path(root) / ".slipway-state.json.0123abcd").write_text("{")
+    (Path(root) / "..slipway-state.json.new").write_text("{")
     assert len(host.read(root).debris) == 4
     ship("r2")
     assert host.read(root).debris == ()
@@ -200,18 +203,139 @@ def test_a_run_cut_off_while_activating_converges(
 ) -> None:
     ship("r1")
     ship("r2", activate="never")
-    steps = plan(host.read(root), Wanted("r2", activate="always"))
+    before = host.read(root)
+    steps = plan(before, Wanted("r2", activate="always"))
 
     def cut(*_args: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(host.os, call, cut)
     with pytest.raises(KeyboardInterrupt):
-        host.apply(root, steps, None, OWNER, GROUP, NOW)
+        host.apply(root, before, steps, None, OWNER, GROUP, NOW)
     monkeypatch.undo()
     assert host.read(root).current == "r1"
     state = ship("r2", activate="always")
     assert (state.current, state.previous) == ("r2", "r1")
+
+
+def test_a_run_cut_off_before_it_remembers_is_remembered_all_the_same(
+    root: str, ship: Callable[..., State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship("r1")
+    before = ship("r2", activate="never")
+
+    def cut(*_args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(host.state_file, "write", cut)
+    with pytest.raises(KeyboardInterrupt):
+        host.apply(root, before, (Activate("r2", "r1"),), None, OWNER, GROUP, NOW)
+    monkeypatch.undo()
+    state = host.read(root)
+    assert (state.current, state.previous) == ("r2", "r1")
+    assert [item.release for item in state.history] == ["r1", "r2"]
+    assert abs(state.history[-1].at - time.time()) < 60
+    state = ship("r3", activate="always")
+    assert [item.release for item in state.history] == ["r1", "r2", "r3"]
+    assert state.previous == "r2"
+
+
+def test_marks_are_kept_on_the_host(root: str, ship: Callable[..., State]) -> None:
+    ship("r1")
+    before = ship("r2", activate="always")
+    host.apply(root, before, plan(before, Wanted("r2", "bad", reason="exits")), None, OWNER, GROUP, NOW)
+    state = host.read(root)
+    assert state.bad == (Mark("r2", "exits", NOW),)
+    assert state.find("r2") == before.find("r2")
+    state = ship("r1", activate="always")
+    assert state.previous is None
+    host.apply(root, state, plan(state, Wanted("r2", "good")), None, OWNER, GROUP, NOW)
+    assert host.read(root).bad == ()
+    assert host.read(root).previous == "r2"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"history": 1}', '{"bad": []}'])
+def test_a_damaged_record_of_activations_is_named(root: str, ship: Callable[..., State], text: str) -> None:
+    ship("r1")
+    (Path(root) / ".slipway-state.json").write_text(text)
+    with pytest.raises(ReleaseError, match=r"\.slipway-state\.json: .*correct it, or remove it to start anew"):
+        host.read(root)
+
+
+BIG = "0123456789abcdef" * (3 * host.BLOCK // 32)
+
+
+def test_what_did_not_change_is_one_file_in_both_releases(root: str, ship: Callable[..., State]) -> None:
+    same = [
+        ("lib/same", "file", BIG),
+        ("lib/empty", "file", ""),
+        ("lib/link", "sym", "same"),
+        ("lib/hard", "hard", "lib/same"),
+    ]
+    ship(
+        "r1",
+        pack(
+            *same, ("end", "file", BIG + "x"), ("begin", "file", "x" + BIG), ("run", "file", "x"), ("was", "file", "x")
+        ),
+    )
+    ship(
+        "r2",
+        pack(
+            *same, ("end", "file", BIG + "y"), ("begin", "file", "y" + BIG), ("run", "exe", "x"), ("was", "sym", "run")
+        ),
+    )
+    old, new = Path(root) / "releases/r1", Path(root) / "releases/r2"
+    assert (old / "lib/same").stat().st_ino == (new / "lib/same").stat().st_ino
+    assert (new / "lib/hard").stat().st_ino == (new / "lib/same").stat().st_ino
+    for name in ("end", "begin", "run"):
+        assert (old / name).stat().st_ino != (new / name).stat().st_ino
+    assert (old / "end").read_text() == BIG + "x"
+    assert (new / "end").read_text() == BIG + "y"
+    assert (old / "begin").read_text() == "x" + BIG
+    assert (new / "begin").read_text() == "y" + BIG
+    assert (new / "run").stat().st_mode & 0o777 == 0o755
+    assert (old / "was").read_text() == "x"
+
+
+def test_a_release_stays_whole_when_the_one_that_it_shares_files_with_goes(
+    root: str, ship: Callable[..., State]
+) -> None:
+    for number in range(1, 6):
+        ship(f"r{number}", activate="always", keep=1)
+    assert (Path(root) / "current/lib/a.js").read_text() == "a"
+    assert (Path(root) / "current/lib/a.js").stat().st_nlink == 4
+
+
+def test_a_file_that_somebody_changed_is_not_linked_to(root: str, ship: Callable[..., State]) -> None:
+    ship("r1")
+    changed = Path(root) / "releases/r1/lib/a.js"
+    changed.write_text("b")
+    ship("r2", activate="always")
+    assert (Path(root) / "current/lib/a.js").read_text() == "a"
+    assert changed.read_text() == "b"
+
+
+def test_a_release_that_a_process_works_in_is_in_use(root: str, ship: Callable[..., State], tmp_path: Path) -> None:
+    ship("r1")
+    ship("r2")
+    processes = tmp_path / "proc"
+    for pid, cwd in (("1", "/"), ("12", f"{root}/releases/r1/lib"), ("13", f"{root}-x/releases/r9"), ("self", "/")):
+        (processes / pid).mkdir(parents=True)
+        (processes / pid / "cwd").symlink_to(cwd)
+    (processes / "13" / "exe").symlink_to(f"{root}/releases/r2/bin/run")
+    (processes / "14").mkdir()
+    assert host.in_use(root, str(processes)) == {"r1", "r2"}
+    child = subprocess.Popen(["sleep", "60"], cwd=f"{root}/current/lib")
+    try:
+        assert host.in_use(root) == {"r1"}
+    finally:
+        child.kill()
+        child.wait()
+    assert host.in_use(root) == frozenset()
+
+
+def test_space_is_told_before_the_folder_is_there(tmp_path: Path) -> None:
+    assert host.free_mb(str(tmp_path / "a" / "b")) == pytest.approx(host.free_mb(str(tmp_path)), abs=100)
 
 
 def test_a_dangling_link_counts_as_none(root: str, ship: Callable[..., State]) -> None:
@@ -249,7 +373,7 @@ def test_a_second_run_at_the_same_time_is_refused(root: str) -> None:
 
 def test_a_reader_finds_a_release_during_200_swaps(root: str, ship: Callable[..., State]) -> None:
     ship("r1")
-    ship("r2")
+    state = ship("r2")
     current = os.path.join(root, "current", "lib", "a.js")  # noqa: PTH118
     errors: list[OSError] = []
     reads = 0
@@ -269,7 +393,7 @@ def test_a_reader_finds_a_release_during_200_swaps(root: str, ship: Callable[...
     thread.start()
     for number in range(200):
         new, old = ("r2", "r1") if number % 2 == 0 else ("r1", "r2")
-        host.apply(root, (Activate(new, old),), None, OWNER, GROUP, NOW)
+        host.apply(root, state, (Activate(new, old),), None, OWNER, GROUP, NOW)
     done.set()
     thread.join()
     assert errors == []
