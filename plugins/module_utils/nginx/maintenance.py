@@ -10,9 +10,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from ipaddress import IPv6Network, ip_network
 from typing import Any
+
+from ..moments import parse_time, render_time
 
 DIRECTORY = "/var/lib/slipway/maintenance"
 """Where the state files are, one for each application: APPLICATION.json."""
@@ -30,13 +32,7 @@ MESSAGE_MAX = 2000
 ALLOW_MAX = 256
 """Addresses and networks in one allow list. nginx goes through it for each request while the page is on."""
 
-_TIME = re.compile(
-    r"(?P<date>\d{4}-\d{2}-\d{2})[T ](?P<time>\d{2}:\d{2})(:(?P<seconds>\d{2})(?:\.\d+)?)?\s*"
-    r"(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?\Z",
-    re.IGNORECASE,
-)
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-_CANONICAL = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class MaintenanceError(Exception):
@@ -96,33 +92,6 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     skipped: bool = False
-
-
-def parse_time(text: str) -> datetime:
-    """Return the time that ``text`` names, in UTC, whole seconds.
-
-    Raises:
-        ValueError: when it is not an ISO 8601 date and time with its offset from UTC; the message says why.
-    """
-    found = _TIME.match(text.strip())
-    if not found:
-        raise ValueError("expected a date and time with an offset from UTC, such as 2026-11-24T22:00:00+01:00")
-    if not found["zone"]:
-        raise ValueError(
-            "it has no time zone, so nobody could say when that is; add an offset from UTC, such as +01:00 or Z"
-        )
-    zone = found["zone"].upper()
-    offset = "+00:00" if zone == "Z" else f"{zone[:3]}:{zone[3:].lstrip(':') or '00'}"
-    try:
-        moment = datetime.fromisoformat(f"{found['date']}T{found['time']}:{found['seconds'] or '00'}{offset}")
-        return moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"there is no such time ({error})") from error
-
-
-def render_time(moment: datetime | None) -> str | None:
-    """Return the one form that state files have: 2026-11-24T21:00:00Z."""
-    return None if moment is None else moment.astimezone(timezone.utc).strftime(_CANONICAL)
 
 
 def parse_network(text: str) -> str:
