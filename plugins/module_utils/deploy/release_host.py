@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from .. import state_file
 from ..accounts import group_id, user_id
+from ..app.instances import instance_of, parse_show
 from ..state_file import StateFileError
 from .release import (
     RECORD_NAME,
@@ -130,9 +131,10 @@ def _remembered(root: str) -> tuple[tuple[Activation, ...], tuple[Mark, ...]]:
 
 
 def release_of(root: str, path: str) -> str | None:
-    """Return the release below ``root`` that an absolute path without links is in, or None."""
+    """Return the release below ``root`` that an absolute path without links is in; None for one that was removed."""
     folder = os.path.join(os.path.realpath(root), RELEASES) + "/"
-    return path[len(folder) :].split("/", 1)[0] if path.startswith(folder) else None
+    release = path[len(folder) :].split("/", 1)[0] if path.startswith(folder) else ""
+    return release if RELEASE_ID.match(release) else None
 
 
 def in_use(root: str, processes: str = "/proc") -> frozenset[str]:
@@ -143,7 +145,28 @@ def in_use(root: str, processes: str = "/proc") -> frozenset[str]:
             # Kernel threads have none, and a process may end meanwhile.
             with contextlib.suppress(OSError):
                 found.add(release_of(root, os.readlink(os.path.join(processes, pid, link))))
-    return frozenset(release for release in found if release)
+    return frozenset(release for release in found if release is not None)
+
+
+def working_in(root: str, pid: int) -> str | None:
+    """Return the release that a process works in; None when that is elsewhere, or the process ended."""
+    try:
+        return release_of(root, os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None
+
+
+def main_processes(text: str, template: str) -> dict[int, int]:
+    """Return the main process of each instance of a template unit that runs.
+
+    ``text`` is what ``systemctl show --property=Id,MainPID`` says of them.
+    """
+    found = {}
+    for properties in parse_show(text):
+        instance, pid = instance_of(properties.get("Id", ""), template), int(properties.get("MainPID", "0"))
+        if instance is not None and pid > 0:
+            found[instance] = pid
+    return dict(sorted(found.items()))
 
 
 def free_mb(root: str) -> int:
