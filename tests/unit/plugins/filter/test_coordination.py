@@ -22,7 +22,7 @@ def test_the_first_edge_is_it_unless_another_is_named() -> None:
 
 
 def test_a_host_that_is_none_is_refused_by_name() -> None:
-    with pytest.raises(AnsibleFilterError, match="slipway_coordination_host: 'edge9'.*expected one of data1, edge1"):
+    with pytest.raises(AnsibleFilterError, match=r"slipway_coordination_host: 'edge9'.*expected one of data1, edge1"):
         asked(slipway_coordination_host="edge9")
 
 
