@@ -5,7 +5,10 @@ For each program: ``build/artifacts/NAME-RELEASE.tar.gz`` and ``build/artifacts/
 sources make the same bytes: entries are sorted, and carry no time, owner or umask. What is up to
 date is not built again.
 
-Usage: python examples/build.py [--release ID] [--output FOLDER] [NAME...]
+``--fault`` makes a broken release of sample_app instead, for tests of deploys. What it is goes to
+``build/artifacts/sample_app-RELEASE.json`` only, so no inventory takes it for the one to run.
+
+Usage: python examples/build.py [--release ID] [--output FOLDER] [--fault FAULT | NAME...]
 """
 
 from __future__ import annotations
@@ -27,6 +30,16 @@ from pathlib import Path
 EXAMPLES = Path(__file__).resolve().parent
 ROOT = EXAMPLES.parent
 PROGRAMS = ("sample_app", "sample_worker")
+# The program that a fault breaks, and what it is started with: the fault takes its place, and starts it if it likes.
+BROKEN, START, PROGRAM = "sample_app", "server.js", "program.js"
+FAULTS = {
+    "exits": "ends at once",
+    "never_ready": "runs, and says that it is not ready",
+    "answers_500": "says that it is ready, and answers 500 to everything else",
+    "hangs_on_sigterm": "never answers whether it is ready, and never ends when told to",
+    "never_stops": "serves well, and never ends when told to",
+    "breaks_on_HOST": "ends at once on the host HOST, and serves well everywhere else",
+}
 # Not part of a program that runs: tests, and what a development machine leaves behind.
 LEFT_OUT = {"node_modules", "test", "__pycache__"}
 # Of one apt-get call, and of npm.
@@ -113,10 +126,23 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def build(name: str, output: Path, release: str) -> dict[str, str]:
+def fault_source(fault: str) -> str:
+    """The program of a fault, which takes the place of the one that is started; BuildError for an unknown fault."""
+    name, breaks_on, host = fault.partition("breaks_on_")
+    if breaks_on and not name and host:
+        return (EXAMPLES / "faults" / "breaks_on.js").read_text().replace("'@HOST@'", json.dumps(host))
+    if fault not in FAULTS or breaks_on:
+        raise BuildError(f"no fault {fault}; there are {', '.join(FAULTS)}")
+    return (EXAMPLES / "faults" / f"{fault}.js").read_text()
+
+
+def build(name: str, output: Path, release: str, fault: str = "") -> dict[str, str]:
     """Build one program unless its artefact is there; returns what its JSON file says."""
     source = EXAMPLES / name
+    broken = fault_source(fault) if fault else ""
     sources = content_hash(source)
+    if fault:
+        sources = hashlib.sha256(f"{sources}\0{broken}".encode()).hexdigest()[:12]
     release = release or sources
     artifact = output / f"{name}-{release}.tar.gz"
     # Says which sources an artefact of a given release was made of.
@@ -125,6 +151,9 @@ def build(name: str, output: Path, release: str) -> dict[str, str]:
         with tempfile.TemporaryDirectory(dir=output, prefix=f".{name}-") as scratch:
             copy = Path(scratch) / name
             shutil.copytree(source, copy, ignore=lambda _, names: LEFT_OUT.intersection(names))
+            if fault:
+                (copy / START).rename(copy / PROGRAM)
+                (copy / START).write_text(broken)
             if (copy / "package-lock.json").is_file():
                 install_dependencies(copy)
             finished = Path(scratch) / artifact.name
@@ -132,15 +161,21 @@ def build(name: str, output: Path, release: str) -> dict[str, str]:
             finished.replace(artifact)
         made_of.write_text(sources)
     result = {"name": name, "release": release, "sha256": sha256_of(artifact), "path": str(artifact)}
-    (output / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    for file in (f"{name}-{release}.json", *([] if fault else [f"{name}.json"])):
+        (output / file).write_text(json.dumps(result, indent=2) + "\n")
     return result
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Build the example programs into artefacts.")
+    parser = argparse.ArgumentParser(
+        description="Build the example programs into artefacts.",
+        epilog="faults:\n" + "\n".join(f"  {fault:18} {what}" for fault, what in FAULTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"programs to build (default: {' '.join(PROGRAMS)})")
     parser.add_argument("--release", default="", help="release id (default: a hash of the sources)")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "artifacts", help="folder of the artefacts")
+    parser.add_argument("--fault", default="", help=f"make a broken release of {BROKEN} (see below)")
     arguments = parser.parse_args()
     try:
         unknown = sorted(set(arguments.names) - set(PROGRAMS))
@@ -151,10 +186,12 @@ def main() -> int:
                 f"a release is 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit;"
                 f" got {arguments.release!r}"
             )
+        if arguments.fault and arguments.names not in ([], [BROKEN]):
+            raise BuildError(f"--fault breaks {BROKEN} only; got {' '.join(arguments.names)}")
         output = arguments.output.resolve()
         output.mkdir(parents=True, exist_ok=True)
-        for name in arguments.names or PROGRAMS:
-            result = build(name, output, arguments.release)
+        for name in [BROKEN] if arguments.fault else arguments.names or PROGRAMS:
+            result = build(name, output, arguments.release, arguments.fault)
             print(result["name"], result["release"], result["sha256"], result["path"])
     except BuildError as error:
         print(f"build: {error}", file=sys.stderr)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -49,3 +50,33 @@ def test_an_archive_tells_what_may_be_executed(build: ModuleType, tmp_path: Path
     build.pack(sources(tmp_path / "plain", ["run"], 0o644, 1), tmp_path / "plain.tar.gz")
     build.pack(sources(tmp_path / "program", ["run"], 0o755, 1), tmp_path / "program.tar.gz")
     assert (tmp_path / "plain.tar.gz").read_bytes() != (tmp_path / "program.tar.gz").read_bytes()
+
+
+FAULTS = ("exits", "never_ready", "answers_500", "hangs_on_sigterm", "never_stops", "breaks_on_app2")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_started_in_place_of_the_program(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(build, "install_dependencies", lambda _folder: None)
+    good = build.build("sample_app", tmp_path, "good")
+    broken = build.build("sample_app", tmp_path, "broken", fault)
+    with tarfile.open(good["path"]) as archive:
+        start = archive.extractfile("server.js").read()
+    with tarfile.open(broken["path"]) as archive:
+        assert archive.extractfile("program.js").read() == start
+        assert archive.extractfile("server.js").read().decode() == build.fault_source(fault)
+    assert json.loads((tmp_path / "sample_app-broken.json").read_text()) == broken
+    # The one to run is still the good one.
+    assert json.loads((tmp_path / "sample_app.json").read_text()) == good
+
+
+def test_a_host_is_written_into_its_fault_as_text(build: ModuleType) -> None:
+    assert 'os.hostname() === "app\'2"' in build.fault_source("breaks_on_app'2")
+
+
+@pytest.mark.parametrize("fault", ["nope", "breaks_on_", "../exits"])
+def test_an_unknown_fault_is_refused(build: ModuleType, fault: str) -> None:
+    with pytest.raises(build.BuildError, match="there are exits, never_ready"):
+        build.fault_source(fault)

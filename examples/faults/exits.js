@@ -1,0 +1,4 @@
+'use strict';
+
+process.stderr.write('fault: exits at once\n');
+process.exit(1);

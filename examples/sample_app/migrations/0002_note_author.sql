@@ -1,0 +1,1 @@
+ALTER TABLE notes ADD COLUMN IF NOT EXISTS author text, ADD COLUMN IF NOT EXISTS mood text;
