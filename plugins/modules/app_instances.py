@@ -39,6 +39,12 @@ options:
     type: str
     choices: [running, stopped]
     default: running
+  exclusive:
+    description:
+      - Whether O(instances) are all that there should be, so that others are retired. With V(false) others are not
+        touched, as when instances of one host are taken one after another.
+    type: bool
+    default: true
   configuration:
     description: Absolute paths of the files an instance reads when it starts.
     type: list
@@ -164,6 +170,7 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "instances": {"type": "list", "elements": "int", "required": True},
             "state": {"type": "str", "choices": ["running", "stopped"], "default": "running"},
+            "exclusive": {"type": "bool", "default": True},
             "configuration": {"type": "list", "elements": "path", "default": []},
             "restart": {"type": "bool", "default": False},
             "probe": {"type": "str", "choices": ["http", "heartbeat", "running"], "default": "running"},
@@ -191,7 +198,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     module.get_bin_path("systemctl", required=True)
     systemd = Systemd(lambda argv: module.run_command(list(argv)), params["unit"])
     wanted = params["instances"]
-    current = systemd.read(wanted)
+    current = [found for found in systemd.read(wanted) if params["exclusive"] or found.name in wanted]
     proven, stopped = {}, {}
     if params["state"] == "stopped":
         actions = plan_stop(current, wanted)

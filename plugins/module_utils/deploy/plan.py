@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..host.findings import ERROR, Finding
 from .request import BACK, FORWARD, MAINTENANCE, ROLLING, Request
@@ -375,6 +376,43 @@ def _pool_findings(request: Request, edges: Sequence[Edge], batches: Sequence[Ba
                     f"a member that serves while {', '.join(batch.hosts)} gets the release",
                     "let them back first (slipway.stack.pool_member: state: active), or ask their owners",
                 )
+
+
+def app_host(name: str, instances: Sequence[int], info: Mapping[str, Any]) -> AppHost:
+    """One host of what the module ``release_info`` says of it."""
+    return AppHost(
+        name=name,
+        instances=tuple(instances),
+        stored=frozenset(str(entry["id"]) for entry in info["releases"]),
+        bad={str(release): f"{mark['reason']} ({mark['at']})" for release, mark in info["bad"].items()},
+        current=info["current"],
+        history=tuple(str(entry["release"]) for entry in info["history"]),
+        running={int(number): release for number, release in info["running"].items()},
+    )
+
+
+def edge(name: str, application: str, info: Mapping[str, Any]) -> Edge:
+    """One edge of what the module ``pool_member_info`` says of it."""
+    members = info["pools"][application]["members"]
+    return Edge(
+        name,
+        tuple(
+            Member(entry["name"].rpartition(":")[0], entry["name"], entry["state"], entry["owner"], entry["websockets"])
+            for entry in members
+        ),
+    )
+
+
+def history(info: Mapping[str, Any]) -> History:
+    """The history of what the module ``deploy_ledger_info`` says of an application."""
+    unfinished = info["unfinished"]
+    return History(
+        origins=None if unfinished is None else dict(unfinished["data"].get("origins") or {}),
+        succeeded=tuple(info["succeeded"]),
+        contracted=tuple(info["contracted"]),
+        migrated=tuple(info["migrated"]),
+        seeded=bool(info["seeded"]),
+    )
 
 
 def needed_seconds(made: Plan) -> int:

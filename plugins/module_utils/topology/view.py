@@ -151,25 +151,29 @@ def _acme_peers(topology: Topology, host: Host) -> list[str]:
 
 
 def _assets(topology: Topology) -> list[dict[str, Any]]:
-    """Directories of releases that the edge serves itself: those that locations name without a leading slash."""
-    found = []
-    for app in topology.applications:
-        directories = {
+    """Files of releases that the edge serves itself."""
+    return [
+        {
+            "name": app.name,
+            "release": app.spec["release"],
+            "artifact": app.spec["artifact"],
+            "sha256": app.spec["artifact_sha256"],
+            "directories": served_directories(app),
+        }
+        for app in topology.applications
+        if served_directories(app) and app.spec["artifact"]
+    ]
+
+
+def served_directories(app: Application) -> list[str]:
+    """Directories of an application's releases that the edge serves itself: those without a leading slash."""
+    return sorted(
+        {
             location["directory"].rstrip("/")
             for location in app.spec["locations"] or ()
             if location.get("directory") and not location["directory"].startswith("/")
         }
-        if directories and app.spec["artifact"]:
-            found.append(
-                {
-                    "name": app.name,
-                    "release": app.spec["release"],
-                    "artifact": app.spec["artifact"],
-                    "sha256": app.spec["artifact_sha256"],
-                    "directories": sorted(directories),
-                }
-            )
-    return found
+    )
 
 
 def _postgresql(topology: Topology, host: Host) -> dict[str, Any] | None:

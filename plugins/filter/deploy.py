@@ -1,0 +1,221 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters of the playbooks that bring releases: plain data in and out, the work is done in module_utils/deploy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.stack.plugins.module_utils.deploy import plan as planning
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.progress import progress, summary, timings
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.request import (
+    VARIABLES,
+    Request,
+    RequestError,
+    Run,
+    parse,
+    run_findings,
+)
+from ansible_collections.slipway.stack.plugins.module_utils.host.findings import render
+from ansible_collections.slipway.stack.plugins.module_utils.topology.build import build
+from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
+from ansible_collections.slipway.stack.plugins.module_utils.topology.coordination import coordination_host
+from ansible_collections.slipway.stack.plugins.module_utils.topology.model import Topology, TopologyError
+from ansible_collections.slipway.stack.plugins.module_utils.topology.validate import inventory_findings
+from ansible_collections.slipway.stack.plugins.module_utils.topology.view import CA_FILE, served_directories
+from ansible_collections.slipway.stack.plugins.plugin_utils.inventory import look_up, read_inventory
+
+ON_HOSTS = ("systemd", "release", "http")
+"""Checks that tell whether a release works on a host. Those of what it depends on would tell of others' faults."""
+THROUGH_THE_EDGE = ("http", "websocket")
+
+
+def deploy_request(
+    hostvars: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    host: str,
+    direction: str,
+    play_hosts: Sequence[str],
+    tags: Sequence[str],
+    skipped: Sequence[str],
+) -> dict[str, Any]:
+    """What the run is asked for; ``refusal`` is empty where nothing stands against it."""
+    inventory = read_inventory(hostvars, groups, host)
+    found = inventory_findings(inventory)
+    if found:
+        return {"refusal": render(found)}
+    topology = build(inventory)
+    try:
+        request = _request(topology, hostvars[host], direction)
+    except RequestError as error:
+        return {"refusal": render(error.findings)}
+    meeting = coordination_host(groups, look_up(hostvars[host], "slipway_coordination_host"))
+    app = request.application
+    return {
+        "refusal": render(run_findings(topology, app, meeting, Run(play_hosts, tags, skipped))),
+        **_as_data(request, topology),
+        "coordination_host": meeting,
+        "is_mapped": isinstance(request.artifact, Mapping),
+    }
+
+
+def _request(topology: Topology, own: Mapping[str, Any], direction: str) -> Request:
+    return parse(topology, {name: look_up(own, name) for name in VARIABLES}, direction)
+
+
+def _as_data(request: Request, topology: Topology) -> dict[str, Any]:
+    """What tasks need of a request: all that does not depend on the state of the hosts."""
+    app = request.application
+    hosts = {host.name: host for host in topology.members(app.group) if topology.instances_on(app, host)}
+    probe = "http" if app.is_served else "heartbeat" if app.spec["heartbeat_seconds"] else "running"
+    return {
+        "application": app.name,
+        "direction": request.direction,
+        "release": request.release,
+        "artifact": request.artifact,
+        "artifact_sha256": request.artifact_sha256,
+        "strategy": request.strategy,
+        "owner": request.owner,
+        "drain_seconds": request.drain_seconds,
+        "soak_seconds": request.soak_seconds,
+        "announce_seconds": request.announce_seconds,
+        "window": request.window,
+        "windows": list(app.spec["deploy"]["windows"]),
+        "migrations": dict(app.spec["deploy"]["migrations"]),
+        "batch_term_seconds": planning.batch_term_seconds(request),
+        "is_served": app.is_served,
+        "database": app.database.name if app.database else None,
+        "writer": topology.postgresql_writer.host if app.database and topology.postgresql_writer else None,
+        "hosts": list(hosts),
+        "edges": [edge.name for edge in topology.members("edge")] if app.is_served else [],
+        "instances": {name: list(topology.instances_on(app, host)) for name, host in hosts.items()},
+        "addresses": {name: host.address for name, host in hosts.items()},
+        "directories": served_directories(app),
+        "unit": f"slipway-{app.name}",
+        "user": f"slipway-{app.name}",
+        "root": f"/srv/slipway/{app.name}",
+        "environment_file": f"/etc/slipway/{app.name}.env",
+        "probe": probe,
+        "readiness_path": app.spec["readiness_path"],
+        "heartbeat_seconds": max(1, app.spec["heartbeat_seconds"]),
+        "start_timeout_seconds": app.spec["start_timeout_seconds"],
+    }
+
+
+def deploy_plan(
+    hostvars: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    host: str,
+    direction: str,
+    play_hosts: Sequence[str],
+    release: str | None = None,
+    failed: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """The plan, of what the hosts said (slipway_releases, slipway_pool, slipway_ledger).
+
+    ``release`` is the one that an artefact told. With ``failed``, the hosts of a batch, it is the way back from there,
+    over those of ``play_hosts`` that are still there.
+    """
+    topology = build(read_inventory(hostvars, groups, host))
+    try:
+        request = _request(topology, hostvars[host], direction)
+    except RequestError as error:
+        raise AnsibleFilterError(render(error.findings)) from error
+    if release:
+        request = replace(request, release=release)
+    app = request.application
+    own = [member for member in topology.members(app.group) if topology.instances_on(app, member)]
+    hosts = [
+        planning.app_host(member.name, topology.instances_on(app, member), hostvars[member.name]["slipway_releases"])
+        for member in own
+        if member.name in play_hosts
+    ]
+    edges = [
+        planning.edge(member.name, app.name, hostvars[member.name]["slipway_pool"])
+        for member in topology.members("edge")
+        if app.is_served and member.name in play_hosts
+    ]
+    history = planning.history(hostvars[host]["slipway_ledger"])
+    left_out = [member.name for member in own if member.name not in play_hosts]
+    made = (
+        planning.plan(request, hosts, edges, history, left_out)
+        if failed is None
+        else planning.restore(request, hosts, edges, hostvars[host]["slipway_deploy"]["origins"], failed)
+    )
+    return {
+        **_as_data(request, topology),
+        "coordination_host": coordination_host(groups, look_up(hostvars[host], "slipway_coordination_host")),
+        "refusal": render(made.findings),
+        "impact": planning.describe(made) if not made.findings else [],
+        "is_needed": made.is_needed,
+        "needed_seconds": planning.needed_seconds(made),
+        "targets": dict(made.targets),
+        "origins": dict(made.origins),
+        "lacking": list(made.lacking),
+        "left_out": list(made.left_out),
+        "release": made.release,
+        "before": sorted(set(made.origins.values())),
+        "is_migrated": made.release in history.migrated,
+        "is_seeded": history.seeded,
+        "batches": [
+            {
+                "phase": batch.phase,
+                "title": batch.title,
+                "number": batch.number,
+                "canary": batch.canary,
+                "hosts": list(batch.hosts),
+                "instances": {name: list(numbers) for name, numbers in batch.hosts.items()},
+                "members": planning.members_of(batch),
+            }
+            for batch in made.batches
+        ],
+    }
+
+
+def deploy_checks(
+    hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str, plan: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The checks that prove a release on `host`: of its own instances, or of the application through this edge."""
+    topology = build(read_inventory(hostvars, groups, host, unknown_cores=1))
+    try:
+        checks = health_checks(topology, topology.hosts[host], CA_FILE)
+    except TopologyError as error:
+        raise AnsibleFilterError(str(error)) from error
+    types = ON_HOSTS if host in plan["targets"] else THROUGH_THE_EDGE
+    return [
+        {**check, "release": plan["targets"][host]} if check["type"] == "release" else check
+        for check in checks
+        if check.get("application") == plan["application"] and check["type"] in types
+    ]
+
+
+def deploy_progress(plan: Mapping[str, Any], phase: str, lease: Mapping[str, Any] | None = None) -> str:
+    """The line that tells which phase begins, how long the run has taken, and about how long the rest takes."""
+    return progress(plan, phase, lease, datetime.now(timezone.utc))
+
+
+def deploy_summary(plan: Mapping[str, Any], lease: Mapping[str, Any]) -> list[str]:
+    """How long each phase took."""
+    return summary(plan, lease, datetime.now(timezone.utc))
+
+
+def deploy_timings(lease: Mapping[str, Any]) -> dict[str, int]:
+    """The same as data: seconds by phase."""
+    return dict(timings(lease, datetime.now(timezone.utc)))
+
+
+class FilterModule:
+    """The filters of deploy and rollback."""
+
+    def filters(self) -> dict[str, Any]:
+        return {
+            "deploy_request": deploy_request,
+            "deploy_plan": deploy_plan,
+            "deploy_checks": deploy_checks,
+            "deploy_progress": deploy_progress,
+            "deploy_summary": deploy_summary,
+            "deploy_timings": deploy_timings,
+        }
