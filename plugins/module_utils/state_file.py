@@ -62,12 +62,13 @@ def write(path: str, value: Mapping[str, Any]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         new.replace(target)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
     except OSError as error:
         raise StateFileError(f"{path}: cannot be written: {error}") from error
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Let what was created or renamed in a directory outlast a power cut. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

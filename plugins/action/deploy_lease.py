@@ -1,0 +1,49 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Runs the module deploy_lease for this controller's process, and takes the lease of one of its processes that died."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from dataclasses import asdict
+from datetime import datetime, timezone
+from secrets import token_hex
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.process import gone, identify, parse
+
+MODULE = "slipway.stack.deploy_lease"
+
+
+class ActionModule(ActionBase):
+    """The controller's half of the module deploy_lease."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        if args.get("state") == "taken":
+            args["run"] = args.get("run") or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
+            args["owner"] = args.get("owner") or f"{_user()}@{platform.node()}"
+        # Actions run in children of the process that runs the playbook.
+        process = identify(os.getppid())
+        args["process"] = asdict(process) if process else None
+        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        holder = result.get("lease") if result.get("failed") else None
+        if holder and args.get("state") == "taken":
+            process = parse(holder["process"])
+            if process and gone(process):
+                args["dead_run"] = holder["run"]
+                result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        return result
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
