@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.http import Client
 from tests.support.load import Load
+from tests.support.pools import SOCKET, pool, states
 from tests.support.say import say
 from tests.support.sockets import Sockets
 from tests.support.stack import Stack
@@ -24,7 +25,6 @@ OWNER = "test"
 HOSTS = ("app1", "app2")
 STATES = "/var/lib/slipway/pool"
 ENDS = "/run/slipway-test-ends"
-SOCKET = "/var/lib/slipway/nginx/admin.sock"
 # Every subset that leaves somebody, once, and then some again.
 SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(MEMBERS, size)]
 
@@ -35,16 +35,6 @@ def set_members(stack: Stack, members: tuple[str, ...], state: str, **options: o
         "edge", "pool_member", application="shop", members=list(members), state=state, owner=OWNER, **options
     )
     assert done.status == 0, done.output
-
-
-def pools(stack: Stack, edge: str) -> dict[str, dict[str, object]]:
-    """What nginx says of the shop's members, by name."""
-    text = stack.shell(edge, f"curl -sf --max-time 5 --unix-socket {SOCKET} http://edge/pools")
-    return {member["name"]: member for member in json.loads(text)["pools"]["shop"]["members"]}
-
-
-def states(stack: Stack, edge: str) -> dict[str, object]:
-    return {name: member["state"] for name, member in pools(stack, edge).items()}
 
 
 def processes(stack: Stack) -> dict[str, str]:
@@ -141,7 +131,7 @@ def test_twenty_drains_under_load_cost_no_request_no_reset_and_no_reload(edges):
 
 
 def nothing_in_flight(stack: Stack, edge: str) -> bool:
-    return not any(member["in_flight"] or member["websockets"] for member in pools(stack, edge).values())
+    return not any(member["in_flight"] or member["websockets"] for member in pool(stack, edge).values())
 
 
 def test_nginx_keeps_no_idle_connection_to_a_drained_member(edges):

@@ -62,7 +62,7 @@ WRITES = Stream("POST", "/api/session", 50, {"user": "traffic"})
 
 @dataclass
 class Traffic:
-    """While inside the context. What was seen is there after it, and is of the whole time between `ready` and the end."""
+    """While inside the context; what was seen is there after it, and is of all that time."""
 
     address: str
     name: str
