@@ -17,6 +17,9 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.process impor
 
 MODULE = "slipway.stack.deploy_lease"
 
+RUN = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
+"""Id of this run of Ansible: made when its main process first meets this plugin, and inherited by the children."""
+
 
 class ActionModule(ActionBase):
     """The controller's half of the module deploy_lease."""
@@ -26,8 +29,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
+        args["run"] = args.get("run") or RUN
         if args.get("state") == "taken":
-            args["run"] = args.get("run") or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
             args["owner"] = args.get("owner") or f"{_user()}@{platform.node()}"
         # Actions run in children of the process that runs the playbook.
         process = identify(os.getppid())

@@ -30,7 +30,7 @@ options:
   run:
     description:
       - Id of the run, 1 to 64 letters, digits, C(.), C(_), C(:) or C(-).
-      - Without it, O(state=taken) makes one, of the controller's time and a random part.
+      - Without it, that of this run of Ansible, made of the controller's time and a random part.
     type: str
   owner:
     description: Who has the lease, for others to read. Without it, O(state=taken) tells the controller's user and name.
