@@ -176,7 +176,7 @@ def run(module):
     return {
         "changed": bool(actions),
         "actions": [{"verb": action.verb, "unit": units.unit(action.instance)} for action in actions],
-        "diff": describe(instances, params["ports"], actions),
+        "diff": describe(instances, actions),
     }
 
 
