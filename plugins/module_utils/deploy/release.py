@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Union
 
+from ..moments import render_time
+
 RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 RECORD_NAME = ".slipway-release.json"
@@ -363,7 +365,7 @@ def predict(state: State, steps: Iterable[Step], now: int = 0) -> State:
 
 def iso(seconds: int) -> str:
     """Return a time in seconds since the epoch as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return render_time(datetime.fromtimestamp(seconds, timezone.utc))
 
 
 def report_bad(state: State) -> dict[str, dict[str, str]]:
