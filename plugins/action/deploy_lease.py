@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         process = identify(os.getppid())
         args["process"] = asdict(process) if process else None
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
-        holder = result.get("lease") if result.get("failed") else None
+        holder = result.get("holder")
         if holder and args.get("state") == "taken":
             process = parse(holder["process"])
             if process and gone(process):

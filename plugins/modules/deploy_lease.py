@@ -123,10 +123,9 @@ EXAMPLES = r"""
 RETURN = r"""
 lease:
   description:
-    - The lease as it is or, in check mode, would be; null when nobody has it. On a failure, the one of who has it.
-    - Times are in UTC.
+    - The lease as it is or, in check mode, would be; null when nobody has it. Times are in UTC.
   type: dict
-  returned: success, and when another run has the lease
+  returned: success
   sample:
     owner: ana@laptop
     run: 20261124T192233Z-1a2b
@@ -139,6 +138,11 @@ lease:
     process: {host: laptop, boot: 5f0c1c4e-36e2-4b7e-9a5e-0c3a6a3c1d2b, pid_namespace: "pid:[4026531836]", pid: 4211,
       started: 183321}
     phases: [{name: lease, began_at: "2026-11-24T19:22:33Z"}, {name: fetch, began_at: "2026-11-24T19:22:35Z"}]
+holder:
+  description: The lease of the run that has it. Not RV(lease), so that nobody takes its number for their own.
+  type: dict
+  returned: failure, when another run has the lease
+  sample: {owner: ana@laptop, run: 20261124T192233Z-1a2b, purpose: deploy shop 1.4.0, phase: fetch, fence: 7}
 previous:
   description: The lease that was taken over, or null.
   type: dict
@@ -196,7 +200,7 @@ def main() -> None:
     try:
         outcome = change(parse_request(module.params), now, check_only=module.check_mode)
     except LeaseError as problem:
-        module.fail_json(msg=str(problem), lease=as_dict(problem.holder))
+        module.fail_json(msg=str(problem), holder=as_dict(problem.holder))
     except (FenceError, LedgerError, StateFileError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(
