@@ -15,6 +15,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import PUBLIC_VARIABLES, build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
 from ansible_collections.slipway.stack.plugins.module_utils.topology.coordination import coordination_host
+from ansible_collections.slipway.stack.plugins.module_utils.topology.maintenance import maintenance_findings
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import TopologyError
 from ansible_collections.slipway.stack.plugins.module_utils.topology.ports import wanted_ports
 from ansible_collections.slipway.stack.plugins.module_utils.topology.secrets import (
@@ -142,6 +143,18 @@ def _user() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
+def maintenance(
+    apps: Mapping[str, Any] | None,
+    groups: Mapping[str, Sequence[str]],
+    hosts: Sequence[str],
+    application: Any,
+    state: Any,
+) -> list[dict[str, str]]:
+    """What is wrong with a maintenance that is asked for."""
+    found = maintenance_findings(apps or {}, groups.get("edge", ()), hosts, application, state)
+    return [finding.as_dict() for finding in found]
+
+
 def with_passwords(databases: Sequence[Mapping[str, Any]], passwords: Mapping[str, str] | None) -> list[dict[str, Any]]:
     """The databases with their owners' passwords."""
     try:
@@ -173,6 +186,7 @@ class FilterModule:
             "topology_checks": topology_checks,
             "topology_preflight": topology_preflight,
             "coordination": coordination,
+            "maintenance_findings": maintenance,
             "with_passwords": with_passwords,
             "secret_environment": secret_environment,
         }
