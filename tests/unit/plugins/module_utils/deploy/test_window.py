@@ -124,7 +124,7 @@ def test_a_time_that_is_shown_is_when_clocks_show_it_first(local: datetime, name
 
 
 @pytest.mark.parametrize(
-    ("offset", "zone"), [("+12:45", "Pacific/Chatham"), ("-03:30", "America/St_Johns"), ("Z", "UTC")]
+    ("offset", "zone"), [("+12:45", "Pacific/Chatham"), ("-02:30", "America/St_Johns"), ("Z", "UTC")]
 )
 def test_time_zones_may_be_odd(offset: str, zone: str) -> None:
     assert asked(f"2026-07-01T12:30:00{offset}", window("12:00", 60, zone=zone)).open
