@@ -67,6 +67,7 @@ options:
     default: present
 extends_documentation_fragment:
   - slipway.stack.attributes
+  - slipway.stack.fence
 attributes:
   check_mode:
     support: full
@@ -167,6 +168,7 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.assets import
     predict,
     summary,
 )
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.fence import FenceError, fenced
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.release import ReleaseError, check_root
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -178,6 +180,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "keep": {"type": "int", "default": 5},
     "renew": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "fence": {"type": "int"},
 }
 
 
@@ -185,10 +188,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        result = run(module)
+        with fenced(module.params["fence"], check_only=module.check_mode):
+            result = run(module)
     except PermissionError as error:
         module.fail_json(msg=f"{error}; run the task with become: true")
-    except (ReleaseError, OSError) as error:
+    except (FenceError, ReleaseError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

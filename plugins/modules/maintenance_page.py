@@ -74,6 +74,7 @@ options:
     default: fail
 extends_documentation_fragment:
   - slipway.stack.attributes
+  - slipway.stack.fence
 attributes:
   check_mode:
     description: Predicts and refuses as a run would.
@@ -157,6 +158,7 @@ running:
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.fence import FenceError, fenced
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.admin import AdminError
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.maintenance import (
     MaintenanceError,
@@ -219,18 +221,20 @@ def main() -> None:
             "owner": {"type": "str", "default": ""},
             "reason": {"type": "str", "default": ""},
             "when_owned_by_other": {"type": "str", "default": "fail", "choices": ["fail", "skip", "take"]},
+            "fence": {"type": "int"},
         },
         supports_check_mode=True,
     )
     host = MaintenanceHost()
     try:
         request = parse_request(module.params)
-        if module.check_mode:
-            result = apply(module, host, request)
-        else:
-            with host.locked(module.params["application"]):
+        with fenced(module.params["fence"], check_only=module.check_mode):
+            if module.check_mode:
                 result = apply(module, host, request)
-    except (MaintenanceError, StateFileError, AdminError) as problem:
+            else:
+                with host.locked(module.params["application"]):
+                    result = apply(module, host, request)
+    except (FenceError, MaintenanceError, StateFileError, AdminError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**result)
 

@@ -90,6 +90,7 @@ options:
     default: fail
 extends_documentation_fragment:
   - slipway.stack.attributes
+  - slipway.stack.fence
 attributes:
   check_mode:
     description: Predicts and refuses as a run would; nothing is waited for.
@@ -178,6 +179,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.fence import FenceError, fenced
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.admin import AdminError
 from ansible_collections.slipway.stack.plugins.module_utils.nginx.pool import (
     ACTIVE,
@@ -296,6 +298,7 @@ def main() -> None:
             "wait_websockets": {"type": "bool", "default": False},
             "timeout_seconds": {"type": "int", "default": 60},
             "when_not_drained": {"type": "str", "default": "fail", "choices": ["fail", "continue"]},
+            "fence": {"type": "int"},
         },
         mutually_exclusive=[("members", "host")],
         required_one_of=[("members", "host")],
@@ -305,11 +308,13 @@ def main() -> None:
     result: dict = {}
     try:
         check_options(params)
-        if module.check_mode:
-            apply(module, host, result)
-        else:
-            with host.locked(params["application"]):
+        # Not while it waits: that changes nothing.
+        with fenced(params["fence"], check_only=module.check_mode):
+            if module.check_mode:
                 apply(module, host, result)
+            else:
+                with host.locked(params["application"]):
+                    apply(module, host, result)
         if params["wait"] and not module.check_mode:
             # Also those that another owner drained: they get nothing new either.
             waited = wait(module, host, [entry["name"] for entry in result["members"]])
@@ -323,7 +328,7 @@ def main() -> None:
                     " The members stay as they are; wait longer, or end them with when_not_drained: continue",
                     **result,
                 )
-    except (PoolError, StateFileError, AdminError) as problem:
+    except (FenceError, PoolError, StateFileError, AdminError) as problem:
         module.fail_json(msg=str(problem), **result)
     module.exit_json(**result)
 
