@@ -11,8 +11,8 @@ short_description: Make the archive of a release from a tarball, a directory, gi
 version_added: 0.1.0
 author: slipway.stack founders (@slipway)
 description:
-  - Makes of a source the one archive that M(slipway.stack.release) stores on every host, so that all run the same bytes.
-    Run it on the controller, with C(delegate_to=localhost) where the play is for other hosts.
+  - Makes of a source the one archive that M(slipway.stack.release) stores on every host, so that all run the same
+    bytes. Run it on the controller, with C(delegate_to=localhost) where the play is for other hosts.
   - A source is built once, in a copy, and kept in O(directory). What is kept already, from the same content by the same
     commands, is neither fetched nor built again.
   - The archive depends on the names and contents of the files and on which may be executed, not on times, owners or the
@@ -82,8 +82,8 @@ options:
   sha256:
     description:
       - SHA-256 checksum that the archive must have, 64 hexadecimal digits.
-      - It is that of the archive given for V(tarball) and V(s3) where nothing is built of it, and otherwise that of what
-        is packed.
+      - It is that of the archive given for V(tarball) and V(s3) where nothing is built of it, and otherwise that of
+        what is packed.
       - With it, an archive in a bucket that is kept already is not fetched again.
     type: str
   directory:
@@ -179,8 +179,8 @@ sha256:
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 release:
   description:
-    - A release's id for it, which is the first 12 digits of the commit of V(git), the version of V(npm), or 12 digits of
-      a checksum.
+    - A release's id for it, which is the first 12 digits of the commit of V(git), the version of V(npm), or 12 digits
+      of a checksum.
     - Of V(directory), and of archives that are built from, the checksum is of the content and of how it is built. Of
       archives that are used as they are, it is theirs.
   returned: success

@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from .release import check_member
+from .release import ReleaseError, check_member
 from .release_host import kind_of
 
 BLOCK = 1 << 20
@@ -29,7 +29,7 @@ def entries(folder: Path, exclude: Collection[str]) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name not in exclude:
             if not (path.is_symlink() or path.is_dir() or path.is_file()):
-                check_member(str(path), "other")
+                raise ReleaseError(f"{path} is neither a file, a directory nor a link; remove it, or exclude its name")
             yield path
             if path.is_dir() and not path.is_symlink():
                 yield from entries(path, exclude)
