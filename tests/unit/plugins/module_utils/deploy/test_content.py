@@ -88,7 +88,7 @@ def test_what_a_release_must_not_have_is_refused(tmp_path: Path) -> None:
         packed(folder)
     (folder / "out").unlink()
     os.mkfifo(folder / "pipe")
-    with pytest.raises(ReleaseError, match="pipe' is neither a file, a directory nor a link"):
+    with pytest.raises(ReleaseError, match="pipe is neither a file, a directory nor a link"):
         packed(folder)
-    with pytest.raises(ReleaseError, match="pipe' is neither"):
+    with pytest.raises(ReleaseError, match="pipe is neither"):
         content_sha256(folder)
