@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.stack.plugins.module_utils.deploy import plan as planning
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.failure import Failure, failure, message
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.progress import progress, summary, timings
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.request import (
+    FORWARD,
+    MAINTENANCE,
     VARIABLES,
     Request,
     RequestError,
@@ -31,6 +35,8 @@ from ansible_collections.slipway.stack.plugins.plugin_utils.inventory import loo
 ON_HOSTS = ("systemd", "release", "http")
 """Checks that tell whether a release works on a host. Those of what it depends on would tell of others' faults."""
 THROUGH_THE_EDGE = ("http", "websocket")
+PROVING = ("app_instances", "health_check", "assert")
+"""Tasks of a batch whose failure is that of the release."""
 
 
 def deploy_request(
@@ -91,6 +97,7 @@ def _as_data(request: Request, topology: Topology) -> dict[str, Any]:
         "writer": topology.postgresql_writer.host if app.database and topology.postgresql_writer else None,
         "hosts": list(hosts),
         "edges": [edge.name for edge in topology.members("edge")] if app.is_served else [],
+        "edge_addresses": [edge.address for edge in topology.members("edge")] if app.is_served else [],
         "instances": {name: list(topology.instances_on(app, host)) for name, host in hosts.items()},
         "addresses": {name: host.address for name, host in hosts.items()},
         "directories": served_directories(app),
@@ -158,8 +165,11 @@ def deploy_plan(
         "left_out": list(made.left_out),
         "release": made.release,
         "before": sorted(set(made.origins.values())),
-        "is_migrated": made.release in history.migrated,
-        "is_seeded": history.seeded,
+        "purpose": f"{'deploy' if direction == FORWARD else 'roll back'} {app.name} {made.release or ''}".strip(),
+        "migrates": planning.migrates(made, history),
+        "seeds": planning.seeds(made, history),
+        "contracts": planning.contracts(made, history),
+        "shows_page": app.is_served and request.strategy == MAINTENANCE and bool(made.batches),
         "batches": [
             {
                 "phase": batch.phase,
@@ -168,7 +178,7 @@ def deploy_plan(
                 "canary": batch.canary,
                 "hosts": list(batch.hosts),
                 "instances": {name: list(numbers) for name, numbers in batch.hosts.items()},
-                "members": planning.members_of(batch),
+                "members": {name: [f"{name}:{number}" for number in numbers] for name, numbers in batch.hosts.items()},
             }
             for batch in made.batches
         ],
@@ -176,20 +186,82 @@ def deploy_plan(
 
 
 def deploy_checks(
-    hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str, plan: Mapping[str, Any]
+    hostvars: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    host: str,
+    plan: Mapping[str, Any],
+    batch: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """The checks that prove a release on `host`: of its own instances, or of the application through this edge."""
+    """The checks that prove a release: of the batch's instances on `host`, or of the application through this edge."""
     topology = build(read_inventory(hostvars, groups, host, unknown_cores=1))
     try:
         checks = health_checks(topology, topology.hosts[host], CA_FILE)
     except TopologyError as error:
         raise AnsibleFilterError(str(error)) from error
-    types = ON_HOSTS if host in plan["targets"] else THROUGH_THE_EDGE
+    own = [check for check in checks if check.get("application") == plan["application"]]
+    if batch is None:
+        return [check for check in own if check["type"] in THROUGH_THE_EDGE]
     return [
         {**check, "release": plan["targets"][host]} if check["type"] == "release" else check
-        for check in checks
-        if check.get("application") == plan["application"] and check["type"] in types
+        for check in own
+        if check["type"] in ON_HOSTS and any(_is_of(check, number) for number in batch["instances"][host])
     ]
+
+
+def _is_of(check: Mapping[str, Any], instance: int) -> bool:
+    """Whether a check looks at this instance: by its unit, or by its port."""
+    return str(check.get("unit", "")).endswith(f"@{instance}.service") or f":{instance}/" in str(check.get("url", ""))
+
+
+def deploy_failure(
+    hostvars: Mapping[str, Any], hosts: Sequence[str], left: Sequence[str], plan: Mapping[str, Any], phase: str
+) -> dict[str, Any]:
+    """What failed: of ``hosts``, those that are ``left`` can still be reached."""
+    results = {
+        host: (hostvars[host]["ansible_failed_task"], hostvars[host]["ansible_failed_result"])
+        for host in left
+        if "ansible_failed_result" in hostvars[host]
+    }
+    errors = {host: str(result.get("msg") or f"{task['name']} failed") for host, (task, result) in results.items()}
+    unreachable = [host for host in hosts if host not in left]
+    proving = [host for host, (task, _result) in results.items() if str(task["action"]).rpartition(".")[2] in PROVING]
+    found = failure(plan, phase, errors, unreachable, proving)
+    return {**asdict(found), "summary": found.summary, "release": plan["release"]}
+
+
+def deploy_lacks(hostvars: Mapping[str, Any], plan: Mapping[str, Any], play_hosts: Sequence[str]) -> bool:
+    """Whether a host has to be sent the release, or nobody has said yet which one it is."""
+    hosts = [host for host in plan["hosts"] if host in play_hosts]
+    stored = [{entry["id"] for entry in hostvars[host]["slipway_releases"]["releases"]} for host in hosts]
+    return plan["release"] is None or any(plan["release"] not in ids for ids in stored)
+
+
+def deploy_message(
+    failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan: Mapping[str, Any], play_hosts: Sequence[str]
+) -> list[str]:
+    """What the operator is told at the end of a failed run."""
+    found = Failure(**{field.name: failed[field.name] for field in fields(Failure)})
+    back = [host for host in plan["hosts"] if host in play_hosts]
+    states = {host: hostvars[host]["slipway_releases"]["current"] for host in back}
+    states.update({host: plan["targets"][host] for host in back if host in plan["targets"]})
+    drained = [f"{host}:{number}" for host in plan["hosts"] if host not in back for number in plan["instances"][host]]
+    return message(found, failed["release"], plan["application"], states, drained if plan["edges"] else [])
+
+
+def deploy_phase_kind(phase: str) -> str:
+    """The name that hooks have for a phase: ``batch`` for the canary and each batch."""
+    return "batch" if phase == "canary" or phase.startswith("batch ") else phase.replace(" ", "_")
+
+
+def from_the_start(pattern: str) -> str:
+    """The pattern of hosts as it is, unless the run leaves out tasks before one: then all of them would be."""
+    first = context.CLIARGS.get("start_at_task")
+    if first:
+        raise AnsibleFilterError(
+            f"--start-at-task: {first!r}; expected none, since a deploy is done as a whole: run it without, and it goes"
+            " on where it was cut off. Nothing was changed"
+        )
+    return pattern
 
 
 def deploy_progress(plan: Mapping[str, Any], phase: str, lease: Mapping[str, Any] | None = None) -> str:
@@ -213,8 +285,13 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "deploy_request": deploy_request,
+            "deploy_phase_kind": deploy_phase_kind,
             "deploy_plan": deploy_plan,
             "deploy_checks": deploy_checks,
+            "deploy_failure": deploy_failure,
+            "deploy_lacks": deploy_lacks,
+            "deploy_message": deploy_message,
+            "from_the_start": from_the_start,
             "deploy_progress": deploy_progress,
             "deploy_summary": deploy_summary,
             "deploy_timings": deploy_timings,

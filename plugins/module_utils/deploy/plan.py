@@ -207,6 +207,17 @@ def _target(request: Request, hosts: Sequence[AppHost], history: History) -> tup
         if target in host.bad
     ]
     lacking = [host.name for host in hosts if target not in host.stored]
+    if lacking and request.direction == FORWARD and request.artifact is None:
+        findings.append(
+            Finding(
+                ERROR,
+                lacking[0],
+                "deploy_artifact",
+                f"nothing, and {target} is not stored on {', '.join(lacking)}",
+                "the release's tarball on the controller, or another source of it, with its checksum",
+                "give -e deploy_artifact=PATH -e deploy_artifact_sha256=SUM",
+            )
+        )
     if lacking and request.direction == BACK:
         findings.append(
             Finding(
@@ -376,6 +387,25 @@ def _pool_findings(request: Request, edges: Sequence[Edge], batches: Sequence[Ba
                     f"a member that serves while {', '.join(batch.hosts)} gets the release",
                     "let them back first (slipway.stack.pool_member: state: active), or ask their owners",
                 )
+
+
+def migrates(made: Plan, history: History) -> bool:
+    """Whether the database is to be brought to the release, which happens once for each."""
+    command = made.request.application.spec["deploy"]["migrations"]["command"]
+    return made.request.direction == FORWARD and bool(command) and made.release not in history.migrated
+
+
+def seeds(made: Plan, history: History) -> bool:
+    """Whether the database still lacks its first data."""
+    command = made.request.application.spec["deploy"]["migrations"]["seed_command"]
+    return made.request.direction == FORWARD and bool(command) and not history.seeded
+
+
+def contracts(made: Plan, history: History) -> bool:
+    """Whether what only older releases need leaves the database: not while a host that is left out runs one."""
+    command = made.request.application.spec["deploy"]["migrations"]["contract_command"]
+    wanted = made.request.direction == FORWARD and bool(command) and made.release not in history.contracted
+    return wanted and not made.left_out
 
 
 def app_host(name: str, instances: Sequence[int], info: Mapping[str, Any]) -> AppHost:

@@ -1,0 +1,68 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What went wrong in a deploy, whose fault it is, and what to tell the operator once the hosts went back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FIRST_LINE = 200
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed phase. ``errors`` are by host; ``unreachable`` hosts dropped out; ``batch`` are the hosts it was about.
+
+    ``is_release`` tells that the release is to blame, so that nobody should go to it again: a host that had it did not
+    prove healthy. A host that was cut off, a full disk or a lost lease say nothing of the release.
+    """
+
+    phase: str
+    batch: tuple[str, ...]
+    errors: Mapping[str, str]
+    unreachable: tuple[str, ...]
+    is_release: bool
+
+    @property
+    def summary(self) -> str:
+        """What failed, in a line."""
+        parts = [f"{host}: {text.splitlines()[0][:FIRST_LINE]}" for host, text in self.errors.items() if text]
+        parts += [f"{host} cannot be reached" for host in self.unreachable]
+        return f"{self.phase} failed: {'; '.join(parts) or 'no host says why'}"
+
+
+def failure(
+    plan: Mapping[str, Any], phase: str, errors: Mapping[str, str], unreachable: Sequence[str], fits: Sequence[str]
+) -> Failure:
+    """Return what failed. ``fits`` are the hosts that failed while a release was proven on them, or through them."""
+    batch = next((one["hosts"] for one in plan["batches"] if one["phase"] == phase), ())
+    if phase == "soak":
+        batch = plan["batches"][0]["hosts"]
+    return Failure(phase, tuple(batch), dict(errors), tuple(unreachable), bool(fits))
+
+
+def message(
+    failed: Failure, release: str | None, application: str, states: Mapping[str, str | None], drained: Sequence[str]
+) -> list[str]:
+    """Return what the operator is told at the end.
+
+    ``states`` are the hosts that are back, with what they run; ``drained`` the members that stay out of the pool.
+    """
+    lines = [f"{application} {release or ''}: {failed.summary}"]
+    for host, text in failed.errors.items():
+        rest = text.splitlines()[1:]
+        if rest:
+            lines += [f"{host}:", *(f"  {line}" for line in rest)]
+    by_release: dict[str, list[str]] = {}
+    for host, state in states.items():
+        by_release.setdefault(state or "nothing", []).append(host)
+    lines += [f"{', '.join(hosts)}: {state} is current" for state, hosts in by_release.items()]
+    if failed.is_release:
+        lines.append(f"{release} is marked bad: it is not deployed again, and rollback passes it over")
+    if drained:
+        lines.append(
+            f"stay out of the pool: {', '.join(drained)}. Once they can be reached and are healthy again, run the same"
+            " command or `rollback`; both take up what is there"
+        )
+    return lines
