@@ -102,6 +102,29 @@ def environment_file(variables: Mapping[str, object]) -> str:
     return "".join(lines)
 
 
+_ASSIGNMENT = re.compile(
+    r"^[ \t]*(?:[#;].*|(?P<key>[A-Za-z_][A-Za-z0-9_]*)="
+    r"""(?:"(?P<double>(?:[^"\\]|\\[\s\S])*)"|'(?P<single>[^']*)'|(?P<bare>.*)))""",
+    re.MULTILINE,
+)
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """The variables of a systemd ``EnvironmentFile=``: those that ``environment_file`` writes, and what people write.
+
+    Comments and lines that assign nothing are passed over, as systemd does (man systemd.exec, EnvironmentFile=).
+    """
+    found = {}
+    for match in _ASSIGNMENT.finditer(text):
+        if match["key"] is None:
+            continue
+        if match["double"] is not None:
+            found[match["key"]] = re.sub(r'\\(["\\`$\n])', lambda m: "" if m[1] == "\n" else m[1], match["double"])
+        else:
+            found[match["key"]] = match["single"] if match["single"] is not None else match["bare"].strip()
+    return found
+
+
 def unit_command(argv: Sequence[object], directory: str) -> str:
     """An ``ExecStart=`` value that runs ``argv`` exactly, a relative program being one of ``directory``.
 
