@@ -35,6 +35,22 @@ def test_any_value_arrives_unchanged(value: str) -> None:
     assert read_as_systemd_does(environment.environment_file({"KEY": value})) == {"KEY": value}
 
 
+@given(st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True), VALUES, max_size=4))
+def test_what_is_written_is_read_again(variables: dict[str, str]) -> None:
+    assert environment.parse_environment(environment.environment_file(variables)) == variables
+
+
+def test_what_people_write_is_read_as_systemd_does() -> None:
+    text = '# A=1\n; B=2\n\n  C=plain words  \nD=\'single "quoted"\'\nE="two\nF=3"\nno assignment\nG=\nH="a\\\nb"\n'
+    assert environment.parse_environment(text) == {
+        "C": "plain words",
+        "D": 'single "quoted"',
+        "E": "two\nF=3",
+        "G": "",
+        "H": "ab",
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "line"),
     [
