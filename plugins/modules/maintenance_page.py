@@ -67,7 +67,7 @@ options:
     description:
       - What to do about a page that another O(owner) announced or switched on.
       - V(fail) changes nothing and says who has it.
-      - V(skip) leaves it as it is; RV(skipped) says so.
+      - V(skip) leaves it as it is; RV(left_alone) says so.
       - V(take) changes it. From then on it belongs to this O(owner).
     type: str
     choices: [fail, skip, take]
@@ -143,7 +143,7 @@ previous:
     reason: ""
     since: "2026-11-24T09:12:40Z"
     overdue: false
-skipped:
+left_alone:
   description: Whether the page was left to another owner.
   type: bool
   returned: success
@@ -204,7 +204,8 @@ def apply(module: AnsibleModule, host: MaintenanceHost, request: Request) -> dic
         "diff": describe(current, found.actions),
         "maintenance": report_state(after, now),
         "previous": report_state(current, now),
-        "skipped": found.skipped,
+        # Not "skipped": Ansible takes a result with that key for a task that did not run.
+        "left_alone": found.skipped,
         "running": report is not None,
     }
 

@@ -54,7 +54,7 @@ options:
     description:
       - What to do about members that are not active and belong to another O(owner).
       - V(fail) changes nothing and says who has them.
-      - V(skip) leaves them as they are and changes the others; they are returned in RV(skipped).
+      - V(skip) leaves them as they are and changes the others; they are returned in RV(left_alone).
       - V(take) changes them, too. From then on they belong to this O(owner).
     type: str
     choices: [fail, skip, take]
@@ -145,7 +145,7 @@ members:
       owner: deploy 2026-03-01T10:15:00Z
       reason: release 1.4.0
       since: "2026-03-01T10:15:04Z"
-skipped:
+left_alone:
   description: Names of the chosen members that stayed as they were because they belong to another owner.
   type: list
   elements: str
@@ -236,7 +236,7 @@ def apply(module: AnsibleModule, host: PoolHost, result: dict) -> None:
         changed=bool(found.changes) or behind,
         diff=describe(found.changes),
         members=[as_entry(states_after.get(name, pool.at(name))) for name in wanted.members],
-        skipped=[member.name for member in found.skipped],
+        left_alone=[member.name for member in found.skipped],
     )
     if result["changed"] and not module.check_mode:
         report = synced(module, host)
