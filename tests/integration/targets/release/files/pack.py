@@ -31,8 +31,9 @@ def main() -> None:
     sums = {}
     for number in range(1, 6):
         name = f"r{number}"
-        members = (("./bin/id", file, f"{name}\n"), ("./id", link, "bin/id"))
+        members = (("./bin/id", file, f"{name}\n"), ("./lib/same", file, "same\n"), ("./id", link, "bin/id"))
         sums[name] = pack(folder / f"{name}.tar.gz", *members)
+    sums["big"] = pack(folder / "big.tar.gz", ("./big", file, "0123456789abcdef" * (1 << 17)))
     sums["dotdot"] = pack(folder / "dotdot.tar.gz", ("../../evil", file, "x"))
     sums["absolute"] = pack(folder / "absolute.tar.gz", ("/srv/slipway-test/evil", file, "x"))
     sums["link"] = pack(folder / "link.tar.gz", ("etc", link, "/etc"), ("etc/evil", file, "x"))

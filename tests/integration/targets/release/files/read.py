@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 count = 0
-give_up = time.monotonic() + 120
+give_up = time.monotonic() + 600
 while not Path(sys.argv[2]).exists() and time.monotonic() < give_up:
     Path(sys.argv[1]).read_text(encoding="utf-8")
     count += 1
