@@ -131,7 +131,7 @@ def deploy_plan(
         request = _request(topology, hostvars[host], direction)
     except RequestError as error:
         raise AnsibleFilterError(render(error.findings)) from error
-    if release:
+    if release and request.release is None:
         request = replace(request, release=release)
     app = request.application
     own = [member for member in topology.members(app.group) if topology.instances_on(app, member)]
@@ -214,38 +214,46 @@ def _is_of(check: Mapping[str, Any], instance: int) -> bool:
 
 
 def deploy_failure(
-    hostvars: Mapping[str, Any], hosts: Sequence[str], left: Sequence[str], plan: Mapping[str, Any], phase: str
+    hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[str, Any], phase: str
 ) -> dict[str, Any]:
-    """What failed: of ``hosts``, those that are ``left`` can still be reached."""
+    """What failed in a phase, and which of the hosts are still ``here``."""
+    here = [host for host in hosts if "slipway_is_here" in hostvars[host]]
     results = {
         host: (hostvars[host]["ansible_failed_task"], hostvars[host]["ansible_failed_result"])
-        for host in left
+        for host in here
         if "ansible_failed_result" in hostvars[host]
     }
     errors = {host: str(result.get("msg") or f"{task['name']} failed") for host, (task, result) in results.items()}
-    unreachable = [host for host in hosts if host not in left]
     proving = [host for host, (task, _result) in results.items() if str(task["action"]).rpartition(".")[2] in PROVING]
-    found = failure(plan, phase, errors, unreachable, proving)
-    return {**asdict(found), "summary": found.summary, "release": plan["release"]}
+    found = failure(plan, phase, errors, [host for host in hosts if host not in here], proving)
+    return {**asdict(found), "summary": found.summary, "release": plan["release"], "here": here}
 
 
-def deploy_lacks(hostvars: Mapping[str, Any], plan: Mapping[str, Any], play_hosts: Sequence[str]) -> bool:
+def deploy_lacks(hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
     """Whether a host has to be sent the release, or nobody has said yet which one it is."""
-    hosts = [host for host in plan["hosts"] if host in play_hosts]
-    stored = [{entry["id"] for entry in hostvars[host]["slipway_releases"]["releases"]} for host in hosts]
+    known = [hostvars[host].get("slipway_releases") or {} for host in plan["hosts"]]
+    stored = [{entry["id"] for entry in info["releases"]} for info in known if "releases" in info]
     return plan["release"] is None or any(plan["release"] not in ids for ids in stored)
 
 
-def deploy_message(
-    failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan: Mapping[str, Any], play_hosts: Sequence[str]
-) -> list[str]:
+def deploy_message(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     """What the operator is told at the end of a failed run."""
     found = Failure(**{field.name: failed[field.name] for field in fields(Failure)})
-    back = [host for host in plan["hosts"] if host in play_hosts]
-    states = {host: hostvars[host]["slipway_releases"]["current"] for host in back}
-    states.update({host: plan["targets"][host] for host in back if host in plan["targets"]})
-    drained = [f"{host}:{number}" for host in plan["hosts"] if host not in back for number in plan["instances"][host]]
-    return message(found, failed["release"], plan["application"], states, drained if plan["edges"] else [])
+    back = [host for host in failed["here"] if "slipway_is_back" in hostvars[host]]
+    states = {host: hostvars[host]["slipway_releases"]["current"] for host in plan["hosts"] if host in back}
+    edges = [
+        planning.edge(host, plan["application"], hostvars[host]["slipway_pool"])
+        for host in plan["edges"]
+        if host in back
+    ]
+    drained = [
+        f"{member.name} on {edge.name}"
+        for edge in edges
+        for member in edge.members
+        if member.state != planning.ACTIVE and member.owner == plan["owner"]
+    ]
+    lost = [host for host in plan["hosts"] if host not in back]
+    return "\n".join(message(found, failed["release"], plan["application"], states, drained, lost))
 
 
 def deploy_phase_kind(phase: str) -> str:

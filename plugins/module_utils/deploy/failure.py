@@ -43,11 +43,17 @@ def failure(
 
 
 def message(
-    failed: Failure, release: str | None, application: str, states: Mapping[str, str | None], drained: Sequence[str]
+    failed: Failure,
+    release: str | None,
+    application: str,
+    states: Mapping[str, str | None],
+    drained: Sequence[str],
+    lost: Sequence[str],
 ) -> list[str]:
     """Return what the operator is told at the end.
 
-    ``states`` are the hosts that are back, with what they run; ``drained`` the members that stay out of the pool.
+    ``states`` are the hosts that came back, with what is current there; ``lost`` those that did not; ``drained`` the
+    members that this run took out of the pool and did not bring back.
     """
     lines = [f"{application} {release or ''}: {failed.summary}"]
     for host, text in failed.errors.items():
@@ -56,13 +62,16 @@ def message(
             lines += [f"{host}:", *(f"  {line}" for line in rest)]
     by_release: dict[str, list[str]] = {}
     for host, state in states.items():
-        by_release.setdefault(state or "nothing", []).append(host)
-    lines += [f"{', '.join(hosts)}: {state} is current" for state, hosts in by_release.items()]
+        by_release.setdefault(state or "no release", []).append(host)
+    lines += [f"{state} is current on {', '.join(hosts)}" for state, hosts in by_release.items()]
     if failed.is_release:
         lines.append(f"{release} is marked bad: it is not deployed again, and rollback passes it over")
+    if lost:
+        lines.append(f"not brought back: {', '.join(lost)}; see what is wrong there, it was left as it was")
     if drained:
-        lines.append(
-            f"stay out of the pool: {', '.join(drained)}. Once they can be reached and are healthy again, run the same"
-            " command or `rollback`; both take up what is there"
-        )
+        lines.append(f"still out of the pool: {', '.join(drained)}")
+    if lost or drained:
+        lines.append("then run the same command again, which goes on, or `rollback`, which goes back")
+    else:
+        lines.append("every host serves what it served before" if states else "nothing was changed on any host")
     return lines
