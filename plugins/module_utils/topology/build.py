@@ -47,6 +47,8 @@ HOST_VARIABLES = (
 GLOBAL_VARIABLES = (
     "slipway_apps",
     "slipway_coordination_host",
+    "slipway_deploy_hooks",
+    "slipway_deploy_notify",
     "slipway_edge_address",
     "slipway_postgresql_port",
     "slipway_redis_mode",
@@ -61,6 +63,7 @@ OTHER_VARIABLES = (
     "slipway_audit_guides",
     "slipway_audit_not_applicable",
     "slipway_database_passwords",
+    "slipway_freezes",
     "slipway_health_checks",
     "slipway_operator",
     "slipway_redis_password",

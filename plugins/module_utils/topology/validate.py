@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_interface
 from posixpath import normpath
 from typing import Any
 
+from ..deploy.surroundings import hook_findings, notify_findings
 from ..host.findings import ERROR, Finding
 from ..nginx.applications import findings as unservable
 from .applications import near, problems, told
@@ -263,6 +264,8 @@ def _global_findings(inventory: Inventory) -> Iterator[Finding]:
             f"a host of the inventory: {', '.join(hosts)}",
             "correct it, or remove it for the first host of the group edge",
         )
+    yield from hook_findings(inventory.variables.get("slipway_deploy_hooks"))
+    yield from notify_findings(inventory.variables.get("slipway_deploy_notify"))
     mode = inventory.variables.get("slipway_redis_mode")
     if mode not in (None, "single", "cluster"):
         yield _error(EVERY_HOST, "slipway_redis_mode", mode, "single or cluster", "correct slipway_redis_mode")

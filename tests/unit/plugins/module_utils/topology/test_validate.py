@@ -92,6 +92,8 @@ def test_instances_beyond_the_last_port():
         ({"slipway_redis_replicas": -1}, "slipway_redis_replicas"),
         ({"slipway_postgresql_port": 80}, "slipway_postgresql_port"),
         ({"slipway_coordination_host": "edge9"}, "slipway_coordination_host"),
+        ({"slipway_deploy_hooks": {"before_lunch": "a.yml"}}, "slipway_deploy_hooks.before_lunch"),
+        ({"slipway_deploy_notify": ["chat.example.org"]}, "slipway_deploy_notify[0].url"),
         ({"host_variables": {"app1": {"ansible_host": "app1.example.org"}}}, "slipway_address"),
         ({"host_variables": {"edge1": {"nginx_https_port": 0}}}, "nginx_https_port"),
         ({"host_variables": {"app1": {"slipway_cores": "many"}}}, "slipway_cores"),
