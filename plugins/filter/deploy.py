@@ -175,7 +175,7 @@ def deploy_plan(
                 "phase": batch.phase,
                 "title": batch.title,
                 "number": batch.number,
-                "canary": batch.canary,
+                "canary": batch.kind == planning.CANARY,
                 "hosts": list(batch.hosts),
                 "instances": {name: list(numbers) for name, numbers in batch.hosts.items()},
                 "members": {name: [f"{name}:{number}" for number in numbers] for name, numbers in batch.hosts.items()},
@@ -258,7 +258,9 @@ def deploy_message(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan:
 
 def deploy_phase_kind(phase: str) -> str:
     """The name that hooks have for a phase: ``batch`` for the canary and each batch."""
-    return "batch" if phase == "canary" or phase.startswith("batch ") else phase.replace(" ", "_")
+    kind = phase.partition(" ")[0]
+    batches = (planning.CANARY, planning.BATCH, planning.BACK_AGAIN)
+    return planning.BATCH if kind in batches else phase.replace(" ", "_")
 
 
 def from_the_start(pattern: str) -> str:

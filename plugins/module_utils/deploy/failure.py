@@ -56,10 +56,6 @@ def message(
     members that this run took out of the pool and did not bring back.
     """
     lines = [f"{application} {release or ''}: {failed.summary}"]
-    for host, text in failed.errors.items():
-        rest = text.splitlines()[1:]
-        if rest:
-            lines += [f"{host}:", *(f"  {line}" for line in rest)]
     by_release: dict[str, list[str]] = {}
     for host, state in states.items():
         by_release.setdefault(state or "no release", []).append(host)

@@ -15,6 +15,7 @@ from ..host.findings import ERROR, Finding
 from .request import BACK, FORWARD, MAINTENANCE, ROLLING, Request
 
 ACTIVE = "active"
+BATCH, BACK_AGAIN, CANARY = "batch", "back", "canary"
 BATCH_SECONDS = 15
 """What a batch takes besides its drain: stop, switch, start, proof. For the estimate alone."""
 OTHER_SECONDS = 30
@@ -80,12 +81,13 @@ class Batch:
 
     number: int
     of: int
-    canary: bool
+    kind: str
     hosts: Mapping[str, tuple[int, ...]]
 
     @property
     def phase(self) -> str:
-        return "canary" if self.canary else f"batch {self.number} of {self.of}"
+        """The batch's name: ``canary``, ``batch 2 of 3``, or ``back 1 of 2`` for one on the way back."""
+        return self.kind if self.kind == CANARY else f"{self.kind} {self.number} of {self.of}"
 
     @property
     def title(self) -> str:
@@ -140,7 +142,7 @@ def plan(
         size, wrong = _size(request, hosts)
         findings += wrong
         is_first = request.direction == FORWARD and not any(host.runs(target) for host in hosts)
-        batches = _batches(units, size, canary=is_first and request.strategy == ROLLING)
+        batches = _batches(units, size, BATCH, canary=is_first and request.strategy == ROLLING)
         findings += _pool_findings(request, edges, batches)
     return Plan(
         request,
@@ -172,7 +174,7 @@ def restore(
         tuple(edges),
         targets,
         origins,
-        _batches(units, max(1, size), canary=False),
+        _batches(units, max(1, size), BACK_AGAIN),
         left_out=tuple(host.name for host in hosts if host not in scope),
     )
 
@@ -349,7 +351,7 @@ def _size(request: Request, hosts: Sequence[AppHost]) -> tuple[int, list[Finding
     ]
 
 
-def _batches(units: Sequence[Unit], size: int, canary: bool) -> tuple[Batch, ...]:
+def _batches(units: Sequence[Unit], size: int, kind: str, canary: bool = False) -> tuple[Batch, ...]:
     """The units in batches: the first alone where it is a canary and others follow it."""
     first = [units[:1]] if canary and len(units) > 1 else []
     rest = units[1:] if first else units
@@ -360,7 +362,7 @@ def _batches(units: Sequence[Unit], size: int, canary: bool) -> tuple[Batch, ...
         for unit in part:
             for name, instances in unit.items():
                 hosts[name] = (*hosts.get(name, ()), *instances)
-        batches.append(Batch(number, len(parts), bool(first) and number == 1, hosts))
+        batches.append(Batch(number, len(parts), CANARY if first and number == 1 else kind, hosts))
     return tuple(batches)
 
 
@@ -450,7 +452,7 @@ def needed_seconds(made: Plan) -> int:
     request = made.request
     drain = request.drain_seconds if request.application.is_served else 0
     seconds = len(made.batches) * (drain + BATCH_SECONDS) + OTHER_SECONDS + request.announce_seconds
-    if any(batch.canary for batch in made.batches):
+    if any(batch.kind == CANARY for batch in made.batches):
         seconds += request.soak_seconds
     if request.direction == FORWARD and request.application.spec["deploy"]["migrations"]["command"]:
         seconds += MIGRATION_SECONDS
@@ -511,4 +513,4 @@ def _told(made: Plan, batch: Batch) -> str:
     text += f", drained for at most {request.drain_seconds} s"
     if open_now:
         text += f"; of {open_now} websockets those still open then are dropped"
-    return text + (f"; watched for {request.soak_seconds} s" if batch.canary and request.soak_seconds else "")
+    return text + (f"; watched for {request.soak_seconds} s" if batch.kind == CANARY and request.soak_seconds else "")
