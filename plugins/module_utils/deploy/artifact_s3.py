@@ -21,6 +21,7 @@ try:
         PartialCredentialsError,
         ProfileNotFound,
     )
+    from botocore.exceptions import ConnectionError as StoreConnectionError
 
     BOTO3_ERROR = None
 except ImportError:
@@ -61,7 +62,7 @@ def download(source: Mapping[str, str], target: Path) -> None:
         ) from error
     except ProfileNotFound as error:
         raise ArtifactError(f"source.profile: {error}; correct the name, or ~/.aws/config") from error
-    except HTTPClientError as error:
+    except (HTTPClientError, StoreConnectionError) as error:
         raise ArtifactError(
             f"source: {where}: cannot be reached: {error}; correct source.endpoint_url or source.region, or look at"
             " the store"
