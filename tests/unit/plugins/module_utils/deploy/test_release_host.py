@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.deploy import release_host as host
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.release import (
     Activate,
+    Drop,
     Mark,
     ReleaseError,
     State,
@@ -332,6 +333,42 @@ def test_a_release_that_a_process_works_in_is_in_use(root: str, ship: Callable[.
         child.kill()
         child.wait()
     assert host.in_use(root) == frozenset()
+
+
+SHOWN = """\
+Id=slipway-shop@3001.service
+MainPID=12
+
+Id=slipway-shop@3000.service
+MainPID=11
+
+Id=slipway-shop@3002.service
+MainPID=0
+
+Id=slipway-shop@blue.service
+MainPID=13
+"""
+
+
+@pytest.mark.parametrize(("text", "processes"), [(SHOWN, {3000: 11, 3001: 12}), ("", {}), ("\n", {})])
+def test_the_main_processes_of_running_instances(text: str, processes: dict[int, int]) -> None:
+    assert host.main_processes(text, "slipway-shop") == processes
+
+
+def test_a_process_works_in_a_release_or_elsewhere(root: str, ship: Callable[..., State]) -> None:
+    ship("r1")
+    ship("r2", activate="always")
+    child = subprocess.Popen(["sleep", "60"], cwd=f"{root}/releases/r1")
+    try:
+        assert host.working_in(root, child.pid) == "r1"
+        before = host.read(root)
+        host.apply(root, before, (Drop("r1", "remove"),), None, OWNER, GROUP, NOW)
+        assert host.working_in(root, child.pid) is None
+    finally:
+        child.kill()
+        child.wait()
+    assert host.working_in(root, os.getpid()) is None
+    assert host.working_in(root, 0) is None
 
 
 def test_space_is_told_before_the_folder_is_there(tmp_path: Path) -> None:
