@@ -94,17 +94,11 @@ def from_properties(
     )
 
 
-def stopped_from(properties: Mapping[str, str]) -> Stopped:
-    """How an instance ended, from the properties of its unit once it is down.
-
-    An instance that waited for its next automatic restart had ended before it was stopped: 0 seconds.
-    """
-    told, ended = (
-        int(properties.get(name) or 0) / 1e6
-        for name in ("ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic")
-    )
+def stopped_from(properties: Mapping[str, str], told_at: float) -> Stopped:
+    """How an instance ended that was told to stop at ``told_at``, in seconds of the monotonic clock, and is down."""
+    ended_at = int(properties.get("InactiveEnterTimestampMonotonic") or 0) / 1e6
     result = properties.get("Result", "")
-    return Stopped(max(0.0, ended - told), result == "timeout", result)
+    return Stopped(max(0.0, ended_at - told_at), result == "timeout", result)
 
 
 def ends(properties: Mapping[str, str]) -> int:

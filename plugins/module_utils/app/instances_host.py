@@ -27,7 +27,7 @@ Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 
 PROPERTIES = (
     "Id,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,ExecMainStartTimestampMonotonic"
-    ",ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic"
+    ",InactiveEnterTimestampMonotonic"
 )
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1", "": "127.0.0.1"}
 PROBE_TIMEOUT_SECONDS = 5
@@ -59,6 +59,7 @@ class Systemd:
     def __init__(self, run: Run, template: str) -> None:
         self.run = run
         self.template = template
+        self.began = time.time()
 
     def unit(self, instance: int) -> str:
         return f"{self.template}@{instance}.service"
@@ -109,8 +110,8 @@ class Systemd:
             raise InstanceProblem(f"{problem}\n{self.journal(units)}".rstrip()) from problem
 
     def journal(self, units: Sequence[str]) -> str:
-        """The last lines that these units wrote, to be read by people; nothing where there is no journal."""
-        choice = [f"--unit={unit}" for unit in units]
+        """The last lines of these units since this run began, to be read by people."""
+        choice = [f"--since=@{int(self.began)}", *(f"--unit={unit}" for unit in units)]
         lines = ["journalctl", "--quiet", "--no-pager", "--output=short-iso", f"--lines={JOURNAL_LINES}", *choice]
         return self.run(lines)[1].strip()
 
@@ -210,6 +211,7 @@ def stop_all(systemd: Systemd, actions: Sequence[Action]) -> dict[int, Stopped]:
         InstanceProblem: when one of them is not down afterwards.
     """
     instances = [action.instance for action in actions]
+    told_at = time.monotonic()
     systemd.apply("stop", instances)
     properties = systemd.properties(instances)
     for instance in instances:
@@ -217,4 +219,4 @@ def stop_all(systemd: Systemd, actions: Sequence[Action]) -> dict[int, Stopped]:
         if state not in ("inactive", "failed"):
             unit = systemd.unit(instance)
             raise InstanceProblem(f"{unit} was told to stop and is {state}; see: systemctl status {unit}")
-    return {instance: stopped_from(properties[instance]) for instance in instances}
+    return {instance: stopped_from(properties[instance], told_at) for instance in instances}

@@ -110,21 +110,16 @@ def test_stopping_leaves_nothing_to_stop_and_all_to_start(current: list, wanted:
 
 
 @pytest.mark.parametrize(
-    ("told", "ended", "result", "expected"),
+    ("told_at", "ended", "result", "expected"),
     [
-        ("5000000", "6250000", "success", Stopped(1.25, False, "success")),
-        ("5000000", "35000000", "timeout", Stopped(30.0, True, "timeout")),
-        # It waited for its next restart.
-        ("5000000", "4000000", "exit-code", Stopped(0.0, False, "exit-code")),
+        (5.0, "6250000", "success", Stopped(1.25, False, "success")),
+        (5.0, "35000000", "timeout", Stopped(30.0, True, "timeout")),
+        # Another run had told it before.
+        (5.0, "4000000", "exit-code", Stopped(0.0, False, "exit-code")),
     ],
 )
-def test_how_an_instance_ended(told: str, ended: str, result: str, expected: Stopped) -> None:
-    properties = {
-        "ActiveExitTimestampMonotonic": told,
-        "InactiveEnterTimestampMonotonic": ended,
-        "Result": result,
-    }
-    assert stopped_from(properties) == expected
+def test_how_an_instance_ended(told_at: float, ended: str, result: str, expected: Stopped) -> None:
+    assert stopped_from({"InactiveEnterTimestampMonotonic": ended, "Result": result}, told_at) == expected
 
 
 @pytest.mark.parametrize(

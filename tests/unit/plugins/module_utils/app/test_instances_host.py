@@ -61,9 +61,9 @@ def test_earlier_restarts_of_an_instance_that_runs_are_no_trouble() -> None:
     assert host.prove(host.Systemd(run, "slipway-shop"), PROBE, 3000).ready
 
 
-def test_stopping_is_one_call_and_tells_how_each_ended() -> None:
-    ended = {"ActiveExitTimestampMonotonic": "1000000", "InactiveEnterTimestampMonotonic": "2500000"}
-    run = Systemctl(state("inactive", "dead", **ended))
+def test_stopping_is_one_call_and_tells_how_each_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host.time, "monotonic", lambda: 1.0)
+    run = Systemctl(state("inactive", "dead", InactiveEnterTimestampMonotonic="2500000"))
     stopped = host.stop_all(host.Systemd(run, "slipway-shop"), [Action("stop", 3000), Action("stop", 3001)])
     assert stopped == {3000: Stopped(1.5, False, "exit-code"), 3001: Stopped(1.5, False, "exit-code")}
     assert [call[1:] for call in run.calls if call[1] == "stop"] == [
