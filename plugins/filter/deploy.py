@@ -15,7 +15,6 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.failure impor
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.progress import progress, summary, timings
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.request import (
     FORWARD,
-    MAINTENANCE,
     VARIABLES,
     Request,
     RequestError,
@@ -169,7 +168,7 @@ def deploy_plan(
         "migrates": planning.migrates(made, history),
         "seeds": planning.seeds(made, history),
         "contracts": planning.contracts(made, history),
-        "shows_page": app.is_served and request.strategy == MAINTENANCE and bool(made.batches),
+        "shows_page": planning.shows_page(made, history),
         "batches": [
             {
                 "phase": batch.phase,

@@ -65,10 +65,12 @@ class Edge:
 class History:
     """What the ledger says of the application; releases newest first.
 
-    ``origins`` is what the hosts ran before a run that has not ended, None where every run has.
+    ``origins`` is what the hosts ran before a run that has not ended, None where every run has; ``had_page`` tells
+    that it had a maintenance page.
     """
 
     origins: Mapping[str, str] | None = None
+    had_page: bool = False
     succeeded: tuple[str, ...] = ()
     contracted: tuple[str, ...] = ()
     migrated: tuple[str, ...] = ()
@@ -143,7 +145,7 @@ def plan(
         findings += wrong
         is_first = request.direction == FORWARD and not any(host.runs(target) for host in hosts)
         batches = _batches(units, size, BATCH, canary=is_first and request.strategy == ROLLING)
-        findings += _pool_findings(request, edges, batches)
+        findings += _pool_findings(request, hosts, edges, batches)
     return Plan(
         request,
         tuple(hosts),
@@ -165,18 +167,34 @@ def restore(
     if request.rollback == "batch":
         scope = [host for host in scope if host.name in failed]
     scope.sort(key=lambda host: host.name not in failed)
-    targets = {host.name: origins[host.name] for host in scope}
-    units = _units(request, scope, edges, targets)
-    size = len(units) if request.strategy == MAINTENANCE else max(1, min(_wanted(request, hosts), len(hosts) - 1))
+    units = _units(request, scope, edges, origins)
+    size = len(units) if request.strategy == MAINTENANCE else min(_wanted(request), request.pool_hosts - 1)
+    batches = [
+        batch
+        for batch in _batches(units, max(1, size), BACK_AGAIN)
+        # A host that was lost may be all that would serve meanwhile; then the others stay with the release they have.
+        if request.strategy == MAINTENANCE or not any(_is_last(request, edge, batch, scope) for edge in edges)
+    ]
+    back = {name for batch in batches for name in batch.hosts}
     return Plan(
         request,
         tuple(hosts),
         tuple(edges),
-        targets,
+        {host.name: origins[host.name] for host in scope if host.name in back},
         origins,
-        _batches(units, max(1, size), BACK_AGAIN),
-        left_out=tuple(host.name for host in hosts if host not in scope),
+        tuple(batches),
+        left_out=tuple(host.name for host in hosts if host.name not in back),
     )
+
+
+def _is_last(request: Request, edge: Edge, batch: Batch, coming_back: Sequence[AppHost]) -> bool:
+    """Whether an edge would have nobody to ask while the batch is out of the pool."""
+    names = [host.name for host in coming_back]
+    rest = [member for member in edge.members if member.name not in members_of(batch)]
+    serving = [
+        member for member in rest if member.state == ACTIVE or (member.owner == request.owner and member.host in names)
+    ]
+    return bool(rest) and not serving
 
 
 def _origins(hosts: Sequence[AppHost], history: History) -> dict[str, str]:
@@ -307,7 +325,7 @@ def _units(request: Request, hosts: Sequence[AppHost], edges: Sequence[Edge], ta
     What an earlier run took out of the pool comes first.
     """
     behind = [host for host in hosts if not host.runs(targets[host.name]) or _drained_by_us(request, edges, host.name)]
-    if behind and _by_instance(request, hosts):
+    if behind and request.is_alone:
         (host,) = hosts
         left = [number for number in host.instances if host.running.get(number) != targets[host.name]]
         return [{host.name: (number,)} for number in left or host.instances]
@@ -315,28 +333,23 @@ def _units(request: Request, hosts: Sequence[AppHost], edges: Sequence[Edge], ta
     return [{host.name: host.instances} for host in ordered]
 
 
-def _by_instance(request: Request, hosts: Sequence[AppHost]) -> bool:
-    return len(hosts) == 1 and request.strategy == ROLLING and request.application.is_served
-
-
-def _wanted(request: Request, hosts: Sequence[AppHost]) -> int:
-    """The size of a batch as asked for, in hosts."""
+def _wanted(request: Request) -> int:
+    """The size of a batch as asked for: in hosts, or in instances where there is one host."""
     if isinstance(request.batch, int):
         return request.batch
-    return max(1, math.ceil(len(hosts) * int(request.batch.rstrip("%")) / 100))
+    return max(1, math.ceil(request.pool_hosts * int(request.batch.rstrip("%")) / 100))
 
 
 def _size(request: Request, hosts: Sequence[AppHost]) -> tuple[int, list[Finding]]:
     """How many units make a batch, which must leave one that serves."""
     if request.strategy == MAINTENANCE:
         return max(1, len(hosts)), []
-    size = _wanted(request, hosts)
+    size = _wanted(request)
     if not request.application.is_served:
         return size, []
-    whole = len(hosts[0].instances) if _by_instance(request, hosts) else len(hosts)
+    whole, what = (len(hosts[0].instances), "instances") if request.is_alone else (request.pool_hosts, "hosts")
     if size < whole:
         return size, []
-    what = "instances" if _by_instance(request, hosts) else "hosts"
     return size, [
         Finding(
             ERROR,
@@ -371,15 +384,16 @@ def members_of(batch: Batch) -> list[str]:
     return [f"{host}:{instance}" for host, instances in batch.hosts.items() for instance in instances]
 
 
-def _pool_findings(request: Request, edges: Sequence[Edge], batches: Sequence[Batch]) -> Iterator[Finding]:
+def _pool_findings(
+    request: Request, hosts: Sequence[AppHost], edges: Sequence[Edge], batches: Sequence[Batch]
+) -> Iterator[Finding]:
     """Batches that would leave an edge without a member that serves, because others drained the rest."""
     if request.strategy == MAINTENANCE:
         return
     for edge in edges:
         for batch in batches:
-            rest = [member for member in edge.members if member.name not in members_of(batch)]
-            serving = [member for member in rest if member.state == ACTIVE or member.owner == request.owner]
-            if rest and not serving:
+            if _is_last(request, edge, batch, hosts):
+                rest = [member for member in edge.members if member.name not in members_of(batch)]
                 who = ", ".join(f"{member.name} ({member.state}, {member.owner})" for member in rest)
                 yield Finding(
                     ERROR,
@@ -395,6 +409,12 @@ def migrates(made: Plan, history: History) -> bool:
     """Whether the database is to be brought to the release, which happens once for each."""
     command = made.request.application.spec["deploy"]["migrations"]["command"]
     return made.request.direction == FORWARD and bool(command) and made.release not in history.migrated
+
+
+def shows_page(made: Plan, history: History) -> bool:
+    """Whether visitors see the maintenance page meanwhile; also to take off one that an earlier run left on."""
+    own = made.request.strategy == MAINTENANCE and bool(made.batches)
+    return made.request.application.is_served and (own or history.had_page)
 
 
 def seeds(made: Plan, history: History) -> bool:
@@ -440,6 +460,7 @@ def history(info: Mapping[str, Any]) -> History:
     unfinished = info["unfinished"]
     return History(
         origins=None if unfinished is None else dict(unfinished["data"].get("origins") or {}),
+        had_page=unfinished is not None and unfinished["data"].get("strategy") == MAINTENANCE,
         succeeded=tuple(info["succeeded"]),
         contracted=tuple(info["contracted"]),
         migrated=tuple(info["migrated"]),

@@ -41,6 +41,7 @@ class Request:
     """One application, and how a release comes to it. Times are in seconds.
 
     ``release`` is None where the artefact tells it (forward), or where the last good one is meant (back).
+    ``pool_hosts`` counts all hosts of the application, also those that ``--limit`` leaves out.
     ``batch`` is a number of hosts, or a share such as ``25%``.
     """
 
@@ -56,6 +57,12 @@ class Request:
     announce_seconds: int
     rollback: str
     window: str
+    pool_hosts: int
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one host has to serve while it gets the release, so that its instances take turns."""
+        return self.pool_hosts == 1 and self.strategy == ROLLING and self.application.is_served
 
     @property
     def owner(self) -> str:
@@ -111,6 +118,7 @@ def parse(topology: Topology, variables: Mapping[str, Any], direction: str) -> R
         announce_seconds=said["announce_seconds"],
         rollback=said["rollback"],
         window=said.get("window", RUN_FIELDS["window"].default),
+        pool_hosts=sum(bool(topology.instances_on(app, host)) for host in topology.members(app.group)),
     )
 
 
