@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import platform
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from datetime import datetime, timezone
 from secrets import token_hex
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.process import gone, identify, parse
 
@@ -32,8 +34,7 @@ class ActionModule(ActionBase):
         args["run"] = args.get("run") or RUN
         if args.get("state") == "taken":
             args["owner"] = args.get("owner") or f"{_user()}@{platform.node()}"
-        # Actions run in children of the process that runs the playbook.
-        process = identify(os.getppid())
+        process = identify(_controller())
         args["process"] = asdict(process) if process else None
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
         holder = result.get("holder")
@@ -43,6 +44,16 @@ class ActionModule(ActionBase):
                 args["dead_run"] = holder["run"]
                 result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
         return result
+
+
+def _controller() -> int:
+    """Return the number of the process that runs the playbook, of which actions run in children."""
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return os.getpid()
+    if parent.pid != os.getppid():
+        raise AnsibleActionFail("The process that ran this playbook is gone; nothing was asked for in its name.")
+    return parent.pid
 
 
 def _user() -> str:
