@@ -121,6 +121,12 @@ class Deploy:
         """The first line of progress of a phase, once it is there."""
         return next((one for one in self.progress if one.phase.startswith(name)), None)
 
+    def durations(self, ended: float) -> list[tuple[str, float]]:
+        """The phases with the seconds that each took."""
+        begins = self.progress
+        ends = [*(one.at for one in begins[1:]), ended]
+        return [(one.phase, end - one.at) for one, end in zip(begins, ends, strict=True)]
+
     def await_text(self, text: str, seconds: float = 120) -> None:
         """Until it has printed this, which it does where a task begins."""
 
