@@ -235,8 +235,8 @@ def deploy_lacks(hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
     return plan["release"] is None or any(plan["release"] not in ids for ids in stored)
 
 
-def deploy_message(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """What the operator is told at the end of a failed run."""
+def deploy_outcome(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of a failed run: ``text`` for the operator, and whether all hosts are as they were before (``whole``)."""
     found = Failure(**{field.name: failed[field.name] for field in fields(Failure)})
     back = [host for host in failed["here"] if "slipway_is_back" in hostvars[host]]
     states = {host: hostvars[host]["slipway_releases"]["current"] for host in plan["hosts"] if host in back}
@@ -252,7 +252,9 @@ def deploy_message(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan:
         if member.state != planning.ACTIVE and member.owner == plan["owner"]
     ]
     lost = [host for host in plan["hosts"] if host not in back]
-    return "\n".join(message(found, failed["release"], plan["application"], states, drained, lost))
+    text = message(found, failed["release"], plan["application"], states, drained, lost)
+    whole = not drained and states == {host: plan["origins"].get(host) for host in plan["hosts"]}
+    return {"text": "\n".join(text), "whole": whole}
 
 
 def deploy_phase_kind(phase: str) -> str:
@@ -299,7 +301,7 @@ class FilterModule:
             "deploy_checks": deploy_checks,
             "deploy_failure": deploy_failure,
             "deploy_lacks": deploy_lacks,
-            "deploy_message": deploy_message,
+            "deploy_outcome": deploy_outcome,
             "from_the_start": from_the_start,
             "deploy_progress": deploy_progress,
             "deploy_summary": deploy_summary,
