@@ -36,7 +36,8 @@ def maintenance_findings(
             "maintenance_state",
             "nothing" if state in (None, "") else repr(state),
             ", ".join(STATES),
-            "say what is wanted: -e maintenance_state=on",
+            # YAML takes a bare on for true.
+            'say what is wanted: -e maintenance_state=on; in a file with quotes: "on"',
         )
     left_out = [name for name in edges if name not in reached]
     if left_out:
