@@ -23,10 +23,8 @@ from ansible_collections.slipway.stack.plugins.module_utils.nginx.maintenance im
     parse,
     parse_network,
     parse_request,
-    parse_time,
     plan,
     render,
-    render_time,
     report_state,
     require,
     wanted,
@@ -73,50 +71,6 @@ states = st.just(Maintenance()) | not_off
 
 def asked(**options):
     return parse_request({"state": ON, "owner": "Ada", **options})
-
-
-# Times -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "utc"),
-    [
-        ("2026-11-24T22:00:00+01:00", "2026-11-24T21:00:00Z"),
-        ("2026-11-24 22:00:00+01:00", "2026-11-24T21:00:00Z"),
-        ("2026-11-24T22:00Z", "2026-11-24T22:00:00Z"),
-        ("2026-11-24t22:00z", "2026-11-24T22:00:00Z"),
-        ("2026-11-24T22:00:00.75-0330", "2026-11-25T01:30:00Z"),
-        ("2026-11-24T22:00+05", "2026-11-24T17:00:00Z"),
-        (" 2026-02-28T23:30:00-01:00 ", "2026-03-01T00:30:00Z"),
-    ],
-)
-def test_a_time_with_its_offset_is_one_moment(text, utc):
-    assert render_time(parse_time(text)) == utc
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("2026-11-24T22:00:00", "has no time zone"),
-        ("2026-11-24 22:00", "has no time zone"),
-        ("2026-11-24", "expected a date and time"),
-        ("22:00+01:00", "expected a date and time"),
-        ("tomorrow", "expected a date and time"),
-        ("2026-11-24T22:00:00+01:00; rm", "expected a date and time"),
-        ("2026-02-30T22:00:00Z", "there is no such time"),
-        ("2026-11-24T25:00:00Z", "there is no such time"),
-        ("0001-01-01T00:00:00+10:00", "there is no such time"),
-        ("2026-11-24T22:00:00 Europe/Berlin", "expected a date and time"),
-    ],
-)
-def test_what_is_not_one_moment_is_refused(text, told):
-    with pytest.raises(ValueError, match=told):
-        parse_time(text)
-
-
-@given(moments)
-def test_any_moment_is_read_back(moment):
-    assert parse_time(moment.isoformat()) == moment.astimezone(timezone.utc).replace(microsecond=0)
 
 
 # Networks --------------------------------------------------------------------------------------------------------
