@@ -23,11 +23,11 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.request impor
     run_findings,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.host.findings import render
-from ansible_collections.slipway.stack.plugins.module_utils.topology.build import build
+from ansible_collections.slipway.stack.plugins.module_utils.topology.build import PUBLIC_VARIABLES, build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
 from ansible_collections.slipway.stack.plugins.module_utils.topology.coordination import coordination_host
 from ansible_collections.slipway.stack.plugins.module_utils.topology.model import Topology, TopologyError
-from ansible_collections.slipway.stack.plugins.module_utils.topology.validate import inventory_findings
+from ansible_collections.slipway.stack.plugins.module_utils.topology.validate import inventory_findings, near_misses
 from ansible_collections.slipway.stack.plugins.module_utils.topology.view import CA_FILE, served_directories
 from ansible_collections.slipway.stack.plugins.plugin_utils.inventory import look_up, read_inventory
 
@@ -49,7 +49,10 @@ def deploy_request(
 ) -> dict[str, Any]:
     """What the run is asked for; ``refusal`` is empty where nothing stands against it."""
     inventory = read_inventory(hostvars, groups, host)
-    found = inventory_findings(inventory)
+    found = (
+        *near_misses({host: tuple(hostvars[host].keys())}, PUBLIC_VARIABLES.union(VARIABLES)),
+        *inventory_findings(inventory),
+    )
     if found:
         return {"refusal": render(found)}
     topology = build(inventory)
@@ -236,7 +239,7 @@ def deploy_lacks(hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
 
 
 def deploy_outcome(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What became of a failed run: ``text`` for the operator, and whether all hosts are as they were before (``whole``)."""
+    """What became of a failed run: ``text`` for the operator, and whether the hosts are as before (``whole``)."""
     found = Failure(**{field.name: failed[field.name] for field in fields(Failure)})
     back = [host for host in failed["here"] if "slipway_is_back" in hostvars[host]]
     states = {host: hostvars[host]["slipway_releases"]["current"] for host in plan["hosts"] if host in back}

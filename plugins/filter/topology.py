@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.request import VARIABLES as DEPLOY_VARIABLES
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import PUBLIC_VARIABLES, build
 from ansible_collections.slipway.stack.plugins.module_utils.topology.checks import health_checks
 from ansible_collections.slipway.stack.plugins.module_utils.topology.coordination import coordination_host
@@ -101,7 +102,7 @@ def topology_preflight(hostvars: Mapping[str, Any], groups: Mapping[str, Sequenc
     names = {name: tuple(hostvars[name].keys()) for name in groups["all"]}
     own = hostvars[host]
     found = (
-        *near_misses(names, PUBLIC_VARIABLES.union(_role_variables())),
+        *near_misses(names, PUBLIC_VARIABLES.union(_role_variables(), DEPLOY_VARIABLES)),
         *misplaced(names),
         *inventory_findings(inventory),
     )

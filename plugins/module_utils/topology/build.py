@@ -46,6 +46,8 @@ HOST_VARIABLES = (
 )
 GLOBAL_VARIABLES = (
     "slipway_apps",
+    # A fact: what became of the artefacts that are sources of some kind.
+    "slipway_artifacts",
     "slipway_coordination_host",
     "slipway_deploy_hooks",
     "slipway_deploy_notify",
@@ -58,6 +60,7 @@ GLOBAL_VARIABLES = (
 )
 OTHER_VARIABLES = (
     "slipway_app_secrets",
+    "slipway_artifact_directory",
     "slipway_audit_evidence",
     "slipway_audit_fail_on",
     "slipway_audit_guides",
@@ -73,6 +76,7 @@ OTHER_VARIABLES = (
     "slipway_verify_fail_on",
     # Facts that the playbooks set.
     "slipway_audit",
+    "slipway_deploy",
     "slipway_host",
     "slipway_lease",
     "slipway_report",
@@ -128,8 +132,20 @@ def redis_layout(inventory: Inventory, hosts: Mapping[str, Host]) -> RedisLayout
 
 
 def applications_of(inventory: Inventory) -> tuple[Application, ...]:
-    """The entries of ``slipway_apps``, in their order."""
-    return tuple(parse(name, entry) for name, entry in (inventory.variables.get("slipway_apps") or {}).items())
+    """The entries of ``slipway_apps``, in their order, each with the archive that its source was made into."""
+    made = inventory.variables.get("slipway_artifacts") or {}
+    return tuple(
+        parse(name, {**entry, **_archive(made[name], entry)} if name in made else entry)
+        for name, entry in (inventory.variables.get("slipway_apps") or {}).items()
+    )
+
+
+def _archive(made: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "artifact": made["path"],
+        "artifact_sha256": made["sha256"],
+        "release": entry.get("release") or made["release"],
+    }
 
 
 def build(inventory: Inventory) -> Topology:
