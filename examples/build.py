@@ -30,14 +30,17 @@ from pathlib import Path
 EXAMPLES = Path(__file__).resolve().parent
 ROOT = EXAMPLES.parent
 PROGRAMS = ("sample_app", "sample_worker")
-# The program that a fault breaks, and what it is started with: the fault takes its place, and starts it if it likes.
-BROKEN, START, PROGRAM = "sample_app", "server.js", "program.js"
+# The program that a fault breaks, and what it is started with: a fault takes its place, and starts it if it likes.
+# A fault in SQL comes last among the migrations.
+BROKEN, START, PROGRAM, LAST_MIGRATION = "sample_app", "server.js", "program.js", "migrations/9999_fault.sql"
 FAULTS = {
     "exits": "ends at once",
     "never_ready": "runs, and says that it is not ready",
     "answers_500": "says that it is ready, and answers 500 to everything else",
     "hangs_on_sigterm": "never answers whether it is ready, and never ends when told to",
     "never_stops": "serves well, and never ends when told to",
+    "migration_fails": "serves well, but its migration fails",
+    "drops_column": "serves well, but its migration, which should only add, drops a column",
     "breaks_on_HOST": "ends at once on the host HOST, and serves well everywhere else",
 }
 # Not part of a program that runs: tests, and what a development machine leaves behind.
@@ -126,20 +129,21 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def fault_source(fault: str) -> str:
-    """The program of a fault, which takes the place of the one that is started; BuildError for an unknown fault."""
+def fault_source(fault: str) -> tuple[str, str]:
+    """The file of a release that a fault brings, and what is in it; BuildError for an unknown fault."""
     name, breaks_on, host = fault.partition("breaks_on_")
     if breaks_on and not name and host:
-        return (EXAMPLES / "faults" / "breaks_on.js").read_text().replace("'@HOST@'", json.dumps(host))
+        return START, (EXAMPLES / "faults" / "breaks_on.js").read_text().replace("'@HOST@'", json.dumps(host))
     if fault not in FAULTS or breaks_on:
         raise BuildError(f"no fault {fault}; there are {', '.join(FAULTS)}")
-    return (EXAMPLES / "faults" / f"{fault}.js").read_text()
+    sql = EXAMPLES / "faults" / f"{fault}.sql"
+    return (LAST_MIGRATION, sql.read_text()) if sql.is_file() else (START, sql.with_suffix(".js").read_text())
 
 
 def build(name: str, output: Path, release: str, fault: str = "") -> dict[str, str]:
     """Build one program unless its artefact is there; returns what its JSON file says."""
     source = EXAMPLES / name
-    broken = fault_source(fault) if fault else ""
+    brought, broken = fault_source(fault) if fault else ("", "")
     sources = content_hash(source)
     if fault:
         sources = hashlib.sha256(f"{sources}\0{broken}".encode()).hexdigest()[:12]
@@ -151,9 +155,10 @@ def build(name: str, output: Path, release: str, fault: str = "") -> dict[str, s
         with tempfile.TemporaryDirectory(dir=output, prefix=f".{name}-") as scratch:
             copy = Path(scratch) / name
             shutil.copytree(source, copy, ignore=lambda _, names: LEFT_OUT.intersection(names))
-            if fault:
+            if brought == START:
                 (copy / START).rename(copy / PROGRAM)
-                (copy / START).write_text(broken)
+            if fault:
+                (copy / brought).write_text(broken)
             if (copy / "package-lock.json").is_file():
                 install_dependencies(copy)
             finished = Path(scratch) / artifact.name

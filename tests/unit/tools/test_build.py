@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import tarfile
 from pathlib import Path
 from types import ModuleType
@@ -66,14 +67,26 @@ def test_a_fault_is_started_in_place_of_the_program(
         start = archive.extractfile("server.js").read()
     with tarfile.open(broken["path"]) as archive:
         assert archive.extractfile("program.js").read() == start
-        assert archive.extractfile("server.js").read().decode() == build.fault_source(fault)
+        assert ("server.js", archive.extractfile("server.js").read().decode()) == build.fault_source(fault)
     assert json.loads((tmp_path / "sample_app-broken.json").read_text()) == broken
     # The one to run is still the good one.
     assert json.loads((tmp_path / "sample_app.json").read_text()) == good
 
 
+@pytest.mark.parametrize("fault", ["migration_fails", "drops_column"])
+def test_a_fault_in_sql_comes_last_among_the_migrations(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(build, "install_dependencies", lambda _folder: None)
+    broken = build.build("sample_app", tmp_path, "", fault)
+    with tarfile.open(broken["path"]) as archive:
+        migrations = [name for name in archive.getnames() if re.fullmatch(r"migrations/[^/]+", name)]
+        assert migrations[-1] == "migrations/9999_fault.sql"
+        assert "program.js" not in archive.getnames()
+
+
 def test_a_host_is_written_into_its_fault_as_text(build: ModuleType) -> None:
-    assert 'os.hostname() === "app\'2"' in build.fault_source("breaks_on_app'2")
+    assert 'os.hostname() === "app\'2"' in build.fault_source("breaks_on_app'2")[1]
 
 
 @pytest.mark.parametrize("fault", ["nope", "breaks_on_", "../exits"])
