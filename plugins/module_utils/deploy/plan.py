@@ -308,12 +308,18 @@ def _contract_after(target: str, history: History) -> str | None:
     return None
 
 
-def _drained_by_us(request: Request, edges: Iterable[Edge], host: str) -> bool:
-    return any(
-        member.host == host and member.state != ACTIVE and member.owner == request.owner
+def _taken_out(request: Request, edges: Iterable[Edge]) -> set[str]:
+    """Names of members that an earlier run took out of the pool of an edge."""
+    return {
+        member.name
         for edge in edges
         for member in edge.members
-    )
+        if member.state != ACTIVE and member.owner == request.owner
+    }
+
+
+def _drained_by_us(request: Request, edges: Iterable[Edge], host: str) -> bool:
+    return any(name.rpartition(":")[0] == host for name in _taken_out(request, edges))
 
 
 Unit = Mapping[str, tuple[int, ...]]
@@ -327,8 +333,10 @@ def _units(request: Request, hosts: Sequence[AppHost], edges: Sequence[Edge], ta
     behind = [host for host in hosts if not host.runs(targets[host.name]) or _drained_by_us(request, edges, host.name)]
     if behind and request.is_alone:
         (host,) = hosts
-        left = [number for number in host.instances if host.running.get(number) != targets[host.name]]
-        return [{host.name: (number,)} for number in left or host.instances]
+        ours = _taken_out(request, edges)
+        is_ours = {number: f"{host.name}:{number}" in ours for number in host.instances}
+        left = [n for n in host.instances if is_ours[n] or host.running.get(n) != targets[host.name]]
+        return [{host.name: (n,)} for n in sorted(left or host.instances, key=lambda n: not is_ours[n])]
     ordered = sorted(behind, key=lambda host: not _drained_by_us(request, edges, host.name))
     return [{host.name: host.instances} for host in ordered]
 

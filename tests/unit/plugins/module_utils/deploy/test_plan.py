@@ -317,6 +317,18 @@ def test_one_host_goes_on_with_the_instances_that_are_left() -> None:
     assert steps(made(half, history=History(origins={"app1": OLD}))) == [("batch 1 of 1", {"app1": (3001,)})]
 
 
+def test_one_host_lets_back_first_what_was_taken_out_and_already_runs_the_release() -> None:
+    half = app_host("app1", NEW, running={3000: OLD, 3001: NEW})
+    result = made(half, taken_out={"app1:3001": OURS}, history=History(origins={"app1": OLD}))
+    assert [batch.hosts for batch in result.batches] == [{"app1": (3001,)}, {"app1": (3000,)}]
+
+
+def test_one_host_goes_back_with_the_instance_that_failed_first() -> None:
+    half = app_host("app1", NEW)
+    result = restore(asked(hosts=1), [half], edges([half], {"app1:3001": OURS}), {"app1": OLD}, ["app1"])
+    assert [batch.hosts for batch in result.batches] == [{"app1": (3001,)}, {"app1": (3000,)}]
+
+
 def test_one_host_that_only_lacks_the_switch_takes_all_its_instances_through() -> None:
     unlinked = app_host("app1", OLD, running={3000: NEW, 3001: NEW})
     assert [batch.hosts for batch in made(unlinked).batches] == [{"app1": (3000,)}, {"app1": (3001,)}]
