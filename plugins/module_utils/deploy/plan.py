@@ -168,7 +168,10 @@ def restore(
         scope = [host for host in scope if host.name in failed]
     scope.sort(key=lambda host: host.name not in failed)
     units = _units(request, scope, edges, origins)
-    size = len(units) if request.strategy == MAINTENANCE else min(_wanted(request), request.pool_hosts - 1)
+    # Hosts of the batch that were lost don't serve meanwhile.
+    lost = set(failed).difference(host.name for host in hosts)
+    serving = request.pool_hosts - len(lost)
+    size = len(units) if request.strategy == MAINTENANCE else min(_wanted(request), serving - 1)
     batches = [
         batch
         for batch in _batches(units, max(1, size), BACK_AGAIN)

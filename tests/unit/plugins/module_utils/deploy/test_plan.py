@@ -302,6 +302,20 @@ def test_hosts_go_back_each_to_its_own() -> None:
     assert result.release is None
 
 
+def test_a_host_that_was_lost_serves_nobody_while_others_go_back() -> None:
+    hosts = fleet(3, current=NEW)
+    taken_out = {f"{name}:{number}": OURS for name in ("app2", "app3") for number in BOTH}
+    result = restore(asked(batch=2), hosts[:2], edges(hosts, taken_out), ORIGINS, ["app2", "app3"])
+    assert steps(result) == [("back 1 of 2", {"app2": BOTH}), ("back 2 of 2", {"app1": BOTH})]
+
+
+def test_who_would_leave_an_edge_with_nobody_stays() -> None:
+    hosts = fleet(2, current=NEW)
+    taken_out = {f"app2:{number}": OURS for number in BOTH}
+    result = restore(asked(hosts=2), hosts[:1], edges(hosts, taken_out), ORIGINS, ["app2"])
+    assert (result.batches, result.left_out) == ((), ("app1",))
+
+
 def test_with_a_maintenance_page_all_go_back_at_once() -> None:
     hosts = fleet(current=NEW)
     assert steps(gone_back(hosts, ["app1", "app2", "app3"], strategy="maintenance")) == [
