@@ -191,13 +191,14 @@ def restore(
 
 
 def _is_last(request: Request, edge: Edge, batch: Batch, coming_back: Sequence[AppHost]) -> bool:
-    """Whether an edge would have nobody to ask while the batch is out of the pool."""
+    """Whether a batch that serves is the last to, so that the edge would have nobody to ask meanwhile."""
     names = [host.name for host in coming_back]
     rest = [member for member in edge.members if member.name not in members_of(batch)]
     serving = [
         member for member in rest if member.state == ACTIVE or (member.owner == request.owner and member.host in names)
     ]
-    return bool(rest) and not serving
+    serves = any(member.state == ACTIVE for member in edge.members if member.name in members_of(batch))
+    return serves and bool(rest) and not serving
 
 
 def _origins(hosts: Sequence[AppHost], history: History) -> dict[str, str]:

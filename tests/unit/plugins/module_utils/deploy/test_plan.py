@@ -163,6 +163,23 @@ def test_others_drains_leave_somebody_to_serve() -> None:
     assert made(*fleet(2), taken_out=ana, strategy="maintenance").findings == ()
 
 
+def test_a_run_that_lets_hosts_back_is_not_kept_from_it() -> None:
+    out = {**{f"app1:{number}": OURS for number in BOTH}, **{f"app2:{number}": "ana" for number in BOTH}}
+    assert made(*fleet(2), taken_out={**out, "app2:3000": OURS}).findings == ()
+    result = made(app_host("app1"), app_host("app2", NEW), taken_out=out)
+    assert (result.findings, steps(result)) == ((), [("batch 1 of 1", {"app1": BOTH})])
+
+
+def test_what_a_run_before_took_out_serves_only_if_this_one_lets_it_back() -> None:
+    hosts = fleet(2)
+    pool = edges(hosts, {f"app2:{number}": OURS for number in BOTH})
+    limited = plan(asked(hosts=2), hosts[:1], pool, NONE, left_out=["app2"])
+    assert {one.received for one in limited.findings} == {
+        "app2:3000 (draining, deploy shop), app2:3001 (draining, deploy shop)"
+    }
+    assert plan(asked(hosts=2), hosts, pool, NONE).findings == ()
+
+
 def test_nothing_is_known_of_a_release_that_nobody_named() -> None:
     ((_host, variable, received, expected, fix),) = wrong(made(release=None))
     assert (variable, received) == ("deploy_release", "nothing")
@@ -314,6 +331,13 @@ def test_who_would_leave_an_edge_with_nobody_stays() -> None:
     taken_out = {f"app2:{number}": OURS for number in BOTH}
     result = restore(asked(hosts=2), hosts[:1], edges(hosts, taken_out), ORIGINS, ["app2"])
     assert (result.batches, result.left_out) == ((), ("app1",))
+
+
+def test_who_serves_nobody_goes_back_in_any_case() -> None:
+    hosts = [app_host("app1", NEW), app_host("app2")]
+    taken_out = {**{f"app1:{number}": OURS for number in BOTH}, **{f"app2:{number}": "ana" for number in BOTH}}
+    result = restore(asked(hosts=2), hosts, edges(hosts, taken_out), ORIGINS, ["app1"])
+    assert steps(result) == [("back 1 of 1", {"app1": BOTH})]
 
 
 def test_with_a_maintenance_page_all_go_back_at_once() -> None:
