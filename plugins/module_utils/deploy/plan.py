@@ -253,7 +253,7 @@ def _target(request: Request, hosts: Sequence[AppHost], history: History) -> tup
                 f"deploy it instead: deploy -e deploy_release={target}",
             )
         )
-    contract = _contract_after(target, history)
+    contract = _contract_after(target, hosts, history)
     if contract is not None:
         findings.append(
             Finding(
@@ -302,14 +302,23 @@ def _no_release(request: Request, hosts: Sequence[AppHost]) -> Finding:
     )
 
 
-def _contract_after(target: str, history: History) -> str | None:
-    """The release whose contract migration came after the target's last success, if there is one."""
-    order = list(history.succeeded)
-    place = order.index(target) if target in order else len(order)
+def _contract_after(target: str, hosts: Sequence[AppHost], history: History) -> str | None:
+    """The release that contracted the database after the target had come to it, if there is one."""
     for release in history.contracted:
-        if release != target and (release not in order or order.index(release) < place):
+        if release == target:
+            return None
+        if _came_before(target, release, hosts, history):
             return release
     return None
+
+
+def _came_before(one: str, other: str, hosts: Sequence[AppHost], history: History) -> bool:
+    """Whether a release was in use before another first was, as hosts remember it; else as the ledger does."""
+    known = [host.history for host in hosts if one in host.history and other in host.history]
+    if known:
+        return any(order.index(one) < order.index(other) for order in known)
+    order = history.succeeded
+    return one in order and (other not in order or order.index(other) < order.index(one))
 
 
 def _taken_out(request: Request, edges: Iterable[Edge]) -> set[str]:

@@ -436,6 +436,34 @@ def test_no_rollback_behind_a_contracted_database() -> None:
     assert back(*fleet(current=NEW), history=replace(history, contracted=(OLD,))).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("target", "remembered", "succeeded", "refused"),
+    [
+        # A release that was never here is newer than what is.
+        ("1.5.0", (OLD, NEW), (NEW, OLD), False),
+        # One that was tried after the contraction is newer, too.
+        ("1.5.0", (OLD, NEW, "1.5.0", NEW), (NEW, OLD), False),
+        # Gone back from the newer one, and forward again.
+        ("1.5.0", (OLD, NEW, "1.5.0", NEW), (NEW, "1.5.0", OLD), False),
+        (NEW, (OLD, NEW, "1.5.0"), ("1.5.0", NEW, OLD), False),
+        (OLD, (OLD, NEW, "1.5.0"), ("1.5.0", NEW, OLD), True),
+        # The first release of a fleet is not in its ledger.
+        (OLD, (OLD, NEW), (NEW,), True),
+        # What hosts have forgotten, the ledger knows.
+        ("1.0.0", (OLD, NEW), (NEW, OLD, "1.0.0"), True),
+        ("1.0.0", (), ("1.0.0",), True),
+    ],
+)
+@pytest.mark.parametrize("direction", ["forward", BACK])
+def test_who_is_behind_a_contraction(
+    target: str, remembered: tuple[str, ...], succeeded: tuple[str, ...], refused: bool, direction: str
+) -> None:
+    hosts = fleet(2, current=NEW, history=remembered, stored=frozenset({OLD, NEW, target}))
+    history = History(succeeded=succeeded, contracted=(NEW,))
+    said = {"release": target} if direction == "forward" else {"rollback_release": target}
+    assert bool(made(*hosts, history=history, direction=direction, **said).findings) is refused
+
+
 # The page, the time, and what is told -------------------------------------------------------------------------------
 
 
