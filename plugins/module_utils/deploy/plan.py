@@ -66,10 +66,11 @@ class History:
     """What the ledger says of the application; releases newest first.
 
     ``origins`` is what the hosts ran before a run that has not ended, None where every run has; ``had_page`` tells
-    that it had a maintenance page.
+    that it had a maintenance page, and ``back_to`` to which release it went back, if it did.
     """
 
     origins: Mapping[str, str] | None = None
+    back_to: str | None = None
     had_page: bool = False
     succeeded: tuple[str, ...] = ()
     contracted: tuple[str, ...] = ()
@@ -269,9 +270,18 @@ def _target(request: Request, hosts: Sequence[AppHost], history: History) -> tup
 
 
 def _earlier(hosts: Sequence[AppHost], history: History) -> Iterator[str]:
-    """Releases to go back to, the best first: before a run that has not ended, else as the hosts remember."""
-    known = [*(history.origins or {}).values(), *(release for host in hosts[:1] for release in reversed(host.history))]
-    current = set() if history.origins else {host.current for host in hosts}
+    """Releases to go back to, the best first: where, or before what, a run that has not ended went; else as hosts know.
+
+    Hosts that differ are halfway somewhere: then what last succeeded is the best.
+    """
+    differ = len({host.current for host in hosts}) > 1
+    known = [
+        *([history.back_to] if history.back_to else []),
+        *(history.origins or {}).values(),
+        *(history.succeeded if differ else ()),
+        *(release for host in hosts[:1] for release in reversed(host.history)),
+    ]
+    current = set() if history.origins or differ else {host.current for host in hosts}
     for release in dict.fromkeys(known):
         if release not in current and all(release in host.stored and release not in host.bad for host in hosts):
             yield release
@@ -481,6 +491,7 @@ def history(info: Mapping[str, Any]) -> History:
     unfinished = info["unfinished"]
     return History(
         origins=None if unfinished is None else dict(unfinished["data"].get("origins") or {}),
+        back_to=unfinished["release"] if unfinished and unfinished["data"].get("direction") == BACK else None,
         had_page=unfinished is not None and unfinished["data"].get("strategy") == MAINTENANCE,
         succeeded=tuple(info["succeeded"]),
         contracted=tuple(info["contracted"]),

@@ -272,6 +272,22 @@ def test_a_run_that_did_not_end_is_gone_back_from() -> None:
     assert [list(batch.hosts) for batch in result.batches] == [["app2"], ["app1"]]
 
 
+def test_a_rollback_that_did_not_end_is_gone_on_with() -> None:
+    hosts = [app_host("app1"), app_host("app2", NEW)]
+    history = History(origins={"app1": NEW, "app2": NEW}, back_to=OLD)
+    result = back(*hosts, history=history)
+    assert (result.release, steps(result)) == (OLD, [("batch 1 of 1", {"app2": BOTH})])
+
+
+def test_of_hosts_that_differ_the_rollback_goes_to_what_last_succeeded() -> None:
+    known = {"history": ("1.2.0", OLD, NEW), "stored": frozenset({"1.2.0", OLD, NEW})}
+    hosts = [app_host("app1", NEW, **known), app_host("app2", OLD, **known)]
+    assert back(*hosts, history=History(succeeded=(OLD, "1.2.0"))).release == OLD
+    # Without a ledger, to the newest that is not bad.
+    bad = [app_host("app1", NEW, **known), app_host("app2", OLD, bad={NEW: "crashes"}, **known)]
+    assert back(*bad).release == OLD
+
+
 def test_all_that_is_left_of_a_run_may_be_its_end() -> None:
     result = made(*fleet(current=NEW), history=BEFORE)
     assert (result.batches, result.is_needed) == ((), True)
@@ -551,14 +567,15 @@ def test_an_edge_as_pool_member_info_tells_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unfinished", "origins", "had_page"),
+    ("unfinished", "origins", "had_page", "back_to"),
     [
-        (None, None, False),
-        ({"data": {"origins": {"app1": OLD}, "strategy": "rolling"}}, {"app1": OLD}, False),
-        ({"data": {"strategy": "maintenance"}}, {}, True),
+        (None, None, False, None),
+        ({"data": {"origins": {"app1": OLD}, "strategy": "rolling"}}, {"app1": OLD}, False, None),
+        ({"data": {"strategy": "maintenance", "direction": "forward"}}, {}, True, None),
+        ({"data": {"direction": "back"}}, {}, False, NEW),
     ],
 )
-def test_the_history_as_the_ledger_tells_it(unfinished: Any, origins: Any, had_page: bool) -> None:
+def test_the_history_as_the_ledger_tells_it(unfinished: Any, origins: Any, had_page: bool, back_to: Any) -> None:
     info = {
         "unfinished": None if unfinished is None else {"release": NEW, **unfinished},
         "succeeded": [NEW, OLD],
@@ -567,7 +584,7 @@ def test_the_history_as_the_ledger_tells_it(unfinished: Any, origins: Any, had_p
         "seeded": True,
     }
     found = planning.history(info)
-    assert (found.origins, found.had_page) == (origins, had_page)
+    assert (found.origins, found.had_page, found.back_to) == (origins, had_page, back_to)
     assert (found.succeeded, found.migrated, found.seeded) == ((NEW, OLD), (NEW,), True)
 
 
