@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ RUN_FIELDS: Mapping[str, Field] = {
     "window": Field("enforce, wait or ignore", lambda value: value in ("enforce", "wait", "ignore"), "enforce"),
 }
 """What a run may say, each as the variable ``deploy_NAME``."""
+NUMBERS = ("batch", "drain_seconds", "soak_seconds", "announce_seconds")
 
 VARIABLES = ("deploy_application", "rollback_release", "deploy_take_over", *(f"deploy_{name}" for name in RUN_FIELDS))
 
@@ -77,7 +79,8 @@ def parse(topology: Topology, variables: Mapping[str, Any], direction: str) -> R
         RequestError: with everything that is wrong.
     """
     app = _application(topology, variables.get("deploy_application"))
-    given = {name: _number(variables.get(f"deploy_{name}")) for name in RUN_FIELDS}
+    given = {name: variables.get(f"deploy_{name}") for name in RUN_FIELDS}
+    given.update((name, _number(given[name])) for name in NUMBERS)
     findings = [
         _refused(f"deploy_{name}", value, RUN_FIELDS[name].expected)
         for name, value in given.items()
@@ -146,7 +149,7 @@ def _application(topology: Topology, name: Any) -> Application:
 
 def _number(value: Any) -> Any:
     """An extra variable given as ``name=value`` arrives as text."""
-    return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) < 10 else value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value) else value
 
 
 def _refused(variable: str, value: Any, expected: str) -> Finding:

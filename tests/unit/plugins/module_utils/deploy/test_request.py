@@ -68,6 +68,8 @@ def test_the_application_says_it_and_the_run_says_otherwise() -> None:
         ("deploy_drain_seconds", -30, "a whole number of seconds from 5 to 86400"),
         ("deploy_drain_seconds", "-30", "a whole number of seconds from 5 to 86400"),
         ("deploy_drain_seconds", "30 secs", "a whole number of seconds from 5 to 86400"),
+        ("deploy_drain_seconds", "--5", "a whole number of seconds from 5 to 86400"),
+        ("deploy_drain_seconds", "\u00b2", "a whole number of seconds from 5 to 86400"),
         ("deploy_drain_seconds", 1.5, "a whole number of seconds from 5 to 86400"),
         ("deploy_soak_seconds", -1, "a whole number of seconds from 0 to 86400"),
         ("deploy_announce_seconds", "soon", "a whole number of seconds from 0 to 604800"),
@@ -81,6 +83,11 @@ def test_bad_values_are_refused_by_name(variable: str, value: Any, expected: str
     assert (found.variable, found.fix) == (variable, f"correct {variable}")
     assert str(value).lstrip("-") in found.received
     assert expected in found.expected
+
+
+def test_a_release_of_digits_stays_text() -> None:
+    assert parse(topology(), {**SHOP, "deploy_release": "20261124"}, FORWARD).release == "20261124"
+    assert parse(topology(), {**SHOP, "rollback_release": "0123456"}, BACK).release == "0123456"
 
 
 @pytest.mark.parametrize("release", ["../../etc", "a;rm -rf /", 5])
