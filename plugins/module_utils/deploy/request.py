@@ -113,7 +113,7 @@ def parse(topology: Topology, variables: Mapping[str, Any], direction: str) -> R
         direction=direction,
         release=given["release"] or (app.spec["release"] if own else None),
         artifact=app.spec["artifact"] if own else given["artifact"],
-        artifact_sha256=app.spec["artifact_sha256"] if own else given["artifact_sha256"],
+        artifact_sha256=given["artifact_sha256"] or (app.spec["artifact_sha256"] if own else None),
         strategy=said["strategy"] or (MAINTENANCE if app.single_instance else ROLLING),
         batch=said["batch"],
         drain_seconds=said["drain_seconds"],

@@ -126,6 +126,7 @@ def test_state_in_memory_has_no_rolling_deploy() -> None:
     [
         ({}, ("1.0.0", "shop-1.0.0.tar.gz", SUM)),
         ({"release": "1.0.0"}, ("1.0.0", "shop-1.0.0.tar.gz", SUM)),
+        ({"artifact_sha256": "1" * 64}, ("1.0.0", "shop-1.0.0.tar.gz", "1" * 64)),
         # Another release has another archive.
         ({"release": "2.0.0"}, ("2.0.0", None, None)),
         ({"artifact": {"type": "git"}}, (None, {"type": "git"}, None)),
