@@ -27,7 +27,8 @@ class Failure:
     @property
     def summary(self) -> str:
         """What failed, in a line."""
-        parts = [f"{host}: {text.splitlines()[0][:FIRST_LINE]}" for host, text in self.errors.items() if text]
+        told = {host: text.strip() for host, text in self.errors.items()}
+        parts = [f"{host}: {text.splitlines()[0][:FIRST_LINE]}" for host, text in told.items() if text]
         parts += [f"{host} cannot be reached" for host in self.unreachable]
         return f"{self.phase} failed: {'; '.join(parts) or 'no host says why'}"
 
@@ -67,7 +68,10 @@ def message(
     if drained:
         lines.append(f"still out of the pool: {', '.join(drained)}")
     if lost or drained:
-        lines.append("then run the same command again, which goes on, or `rollback`, which goes back")
-    else:
-        lines.append("every host serves what it served before" if states else "nothing was changed on any host")
+        again = "deploy a release that works" if failed.is_release else "run the same command again, which goes on"
+        lines.append(f"then {again}, or `rollback`, which goes back")
+    elif not states:
+        lines.append("nothing was changed on any host")
+    elif release is None or release not in states.values():
+        lines.append("every host serves what it served before")
     return lines
