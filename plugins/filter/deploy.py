@@ -225,10 +225,17 @@ def deploy_failure(
         for host in here
         if "ansible_failed_result" in hostvars[host]
     }
-    errors = {host: str(result.get("msg") or f"{task['name']} failed") for host, (task, result) in results.items()}
+    errors = {host: _error(task, result) for host, (task, result) in results.items()}
     proving = [host for host, (task, _result) in results.items() if str(task["action"]).rpartition(".")[2] in PROVING]
     found = failure(plan, phase, errors, [host for host in hosts if host not in here], proving)
     return {**asdict(found), "summary": found.summary, "release": plan["release"], "here": here}
+
+
+def _error(task: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """What a task says of its failure; of health checks, those that did not pass."""
+    failing = [one for one in result.get("results") or () if one.get("status") in ("critical", "unknown")]
+    text = "; ".join(f"{one['name']}: {one['message']}" for one in failing) or result.get("msg")
+    return str(text or f"{task['name']} failed")
 
 
 def deploy_lacks(hostvars: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
