@@ -152,7 +152,7 @@ def deploy_plan(
     made = (
         planning.plan(request, hosts, edges, history, left_out)
         if failed is None
-        else planning.restore(request, hosts, edges, hostvars[host]["slipway_deploy"]["origins"], failed)
+        else planning.restore(request, hosts, edges, history, hostvars[host]["slipway_deploy"]["origins"], failed)
     )
     return {
         **_as_data(request, topology),

@@ -161,10 +161,24 @@ def plan(
 
 
 def restore(
-    request: Request, hosts: Sequence[AppHost], edges: Sequence[Edge], origins: Mapping[str, str], failed: Sequence[str]
+    request: Request,
+    hosts: Sequence[AppHost],
+    edges: Sequence[Edge],
+    history: History,
+    origins: Mapping[str, str],
+    failed: Sequence[str],
 ) -> Plan:
-    """Return the way back after a failure: first the batch that ``failed``, then, where wanted, those before it."""
-    scope = [host for host in hosts if host.name in origins and origins[host.name] in host.stored]
+    """Return the way back after a failure: first the batch that ``failed``, then, where wanted, those before it.
+
+    Nobody goes back to a release that was there before the database was contracted.
+    """
+    scope = [
+        host
+        for host in hosts
+        if host.name in origins
+        and origins[host.name] in host.stored
+        and _contract_after(origins[host.name], hosts, history) is None
+    ]
     if request.rollback == "batch":
         scope = [host for host in scope if host.name in failed]
     scope.sort(key=lambda host: host.name not in failed)

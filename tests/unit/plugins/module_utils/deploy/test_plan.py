@@ -307,7 +307,7 @@ ORIGINS = {"app1": OLD, "app2": OLD, "app3": OLD}
 
 def gone_back(hosts: list[AppHost], failed: list[str], origins: dict[str, str] = ORIGINS, **said: Any) -> Plan:
     taken_out = {f"{name}:{number}": OURS for name in failed for number in BOTH}
-    return restore(asked(**said), hosts, edges(hosts, taken_out), origins, failed)
+    return restore(asked(**said), hosts, edges(hosts, taken_out), NONE, origins, failed)
 
 
 def test_the_batch_that_failed_goes_back_first_then_those_before() -> None:
@@ -338,22 +338,29 @@ def test_hosts_go_back_each_to_its_own() -> None:
 def test_a_host_that_was_lost_serves_nobody_while_others_go_back() -> None:
     hosts = fleet(3, current=NEW)
     taken_out = {f"{name}:{number}": OURS for name in ("app2", "app3") for number in BOTH}
-    result = restore(asked(batch=2), hosts[:2], edges(hosts, taken_out), ORIGINS, ["app2", "app3"])
+    result = restore(asked(batch=2), hosts[:2], edges(hosts, taken_out), NONE, ORIGINS, ["app2", "app3"])
     assert steps(result) == [("back 1 of 2", {"app2": BOTH}), ("back 2 of 2", {"app1": BOTH})]
 
 
 def test_who_would_leave_an_edge_with_nobody_stays() -> None:
     hosts = fleet(2, current=NEW)
     taken_out = {f"app2:{number}": OURS for number in BOTH}
-    result = restore(asked(hosts=2), hosts[:1], edges(hosts, taken_out), ORIGINS, ["app2"])
+    result = restore(asked(hosts=2), hosts[:1], edges(hosts, taken_out), NONE, ORIGINS, ["app2"])
     assert (result.batches, result.left_out) == ((), ("app1",))
 
 
 def test_who_serves_nobody_goes_back_in_any_case() -> None:
     hosts = [app_host("app1", NEW), app_host("app2")]
     taken_out = {**{f"app1:{number}": OURS for number in BOTH}, **{f"app2:{number}": "ana" for number in BOTH}}
-    result = restore(asked(hosts=2), hosts, edges(hosts, taken_out), ORIGINS, ["app1"])
+    result = restore(asked(hosts=2), hosts, edges(hosts, taken_out), NONE, ORIGINS, ["app1"])
     assert steps(result) == [("back 1 of 1", {"app1": BOTH})]
+
+
+def test_nobody_goes_back_behind_a_contraction() -> None:
+    hosts = fleet(current=NEW)
+    history = History(succeeded=(OLD,), contracted=(NEW,))
+    result = restore(asked(), hosts, edges(hosts), history, ORIGINS, [])
+    assert (result.batches, result.left_out) == ((), ("app1", "app2", "app3"))
 
 
 def test_with_a_maintenance_page_all_go_back_at_once() -> None:
@@ -379,7 +386,7 @@ def test_one_host_lets_back_first_what_was_taken_out_and_already_runs_the_releas
 
 def test_one_host_goes_back_with_the_instance_that_failed_first() -> None:
     half = app_host("app1", NEW)
-    result = restore(asked(hosts=1), [half], edges([half], {"app1:3001": OURS}), {"app1": OLD}, ["app1"])
+    result = restore(asked(hosts=1), [half], edges([half], {"app1:3001": OURS}), NONE, {"app1": OLD}, ["app1"])
     assert [batch.hosts for batch in result.batches] == [{"app1": (3001,)}, {"app1": (3000,)}]
 
 
@@ -684,7 +691,7 @@ def test_the_way_back_covers_what_failed_first(given_fleet: Any, data: st.DataOb
     request = asked(hosts=len(hosts), batch=batch, entry=entry, rollback=rollback)
     # A failed batch is out of the pool as a whole; what others took out is left aside.
     owners = {f"{name}:{number}": OURS for name in failed for number in hosts[0].instances}
-    result = restore(request, hosts, edges(hosts, owners), origins, failed)
+    result = restore(request, hosts, edges(hosts, owners), NONE, origins, failed)
     covered = [name for one in result.batches for name in one.hosts]
     able = {name for name, release in origins.items() if release == OLD}
     assert set(covered) <= (able & set(failed) if rollback == "batch" else able)
@@ -693,4 +700,4 @@ def test_the_way_back_covers_what_failed_first(given_fleet: Any, data: st.DataOb
         # Otherwise the rest may have to serve.
         assert {host.name for host in hosts if host.name in failed and not host.runs(OLD)} <= set(covered)
     after, pool = applied(result)
-    assert restore(request, after, pool, origins, failed).batches == ()
+    assert restore(request, after, pool, NONE, origins, failed).batches == ()
