@@ -228,7 +228,13 @@ def deploy_failure(
     errors = {host: _error(task, result) for host, (task, result) in results.items()}
     proving = [host for host, (task, _result) in results.items() if str(task["action"]).rpartition(".")[2] in PROVING]
     found = failure(plan, phase, errors, [host for host in hosts if host not in here], proving)
-    return {**asdict(found), "summary": found.summary, "release": plan["release"], "here": here}
+    return {
+        **asdict(found),
+        "summary": found.summary,
+        "goes_back": found.goes_back,
+        "release": plan["release"],
+        "here": here,
+    }
 
 
 def _error(task: Mapping[str, Any], result: Mapping[str, Any]) -> str:

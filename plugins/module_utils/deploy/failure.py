@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 FIRST_LINE = 200
+OF_NO_RETURN = ("contract", "ledger")
+"""Phases in which every host runs the new release, and the database may have lost what an older one needs."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Failure:
     errors: Mapping[str, str]
     unreachable: tuple[str, ...]
     is_release: bool
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether hosts may go back to what they ran before."""
+        return self.phase not in OF_NO_RETURN
 
     @property
     def summary(self) -> str:
@@ -67,7 +74,12 @@ def message(
         lines.append(f"not brought back: {', '.join(lost)}; see what is wrong there, it was left as it was")
     if drained:
         lines.append(f"still out of the pool: {', '.join(drained)}")
-    if lost or drained:
+    if not failed.goes_back:
+        lines.append(
+            "no host goes back: the database may have lost what an older release needs; run the same command again,"
+            " which goes on"
+        )
+    elif lost or drained:
         again = "deploy a release that works" if failed.is_release else "run the same command again, which goes on"
         lines.append(f"then {again}, or `rollback`, which goes back")
     elif not states:

@@ -87,3 +87,20 @@ def test_hosts_that_keep_the_release_do_not_serve_what_they_did() -> None:
 def test_where_no_host_had_begun_nothing_was_changed() -> None:
     lines = message(Failure("lease", (), {"edge1": "held"}, (), False), None, "shop", {}, [], [])
     assert lines == ["shop : lease failed: edge1: held", "nothing was changed on any host"]
+
+
+@pytest.mark.parametrize("phase", ["contract", "ledger"])
+def test_nobody_goes_back_behind_a_contract(phase: str) -> None:
+    failed = Failure(phase, (), {"app1": "it ended with 1"}, (), False)
+    assert not failed.goes_back
+    assert told(failed, {"app1": "1.4.0"}) == [
+        f"shop 1.4.0: {phase} failed: app1: it ended with 1",
+        "1.4.0 is current on app1",
+        "no host goes back: the database may have lost what an older release needs; run the same command again,"
+        " which goes on",
+    ]
+
+
+@pytest.mark.parametrize("phase", ["fetch", "migrate", "canary", "soak", "batch 2 of 2", "verify"])
+def test_before_it_hosts_go_back(phase: str) -> None:
+    assert Failure(phase, (), {}, (), False).goes_back
