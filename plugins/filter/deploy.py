@@ -255,7 +255,9 @@ def deploy_outcome(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan:
     """What became of a failed run: ``text`` for the operator, and whether the hosts are as before (``whole``)."""
     found = Failure(**{field.name: failed[field.name] for field in fields(Failure)})
     back = [host for host in failed["here"] if "slipway_is_back" in hostvars[host]]
-    states = {host: hostvars[host]["slipway_releases"]["current"] for host in plan["hosts"] if host in back}
+    # Without those that --limit leaves out.
+    own = [host for host in plan["hosts"] if host in (*failed["here"], *failed["unreachable"])]
+    states = {host: hostvars[host]["slipway_releases"]["current"] for host in own if host in back}
     edges = [
         planning.edge(host, plan["application"], hostvars[host]["slipway_pool"])
         for host in plan["edges"]
@@ -267,9 +269,9 @@ def deploy_outcome(failed: Mapping[str, Any], hostvars: Mapping[str, Any], plan:
         for member in edge.members
         if member.state != planning.ACTIVE and member.owner == plan["owner"]
     ]
-    lost = [host for host in plan["hosts"] if host not in back]
+    lost = [host for host in own if host not in back]
     text = message(found, failed["release"], plan["application"], states, drained, lost)
-    whole = not drained and states == {host: plan["origins"].get(host) for host in plan["hosts"]}
+    whole = not drained and states == {host: plan["origins"].get(host) for host in own}
     return {"text": "\n".join(text), "whole": whole}
 
 

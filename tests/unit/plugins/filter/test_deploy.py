@@ -347,6 +347,12 @@ def test_who_did_not_come_back_is_named() -> None:
     assert "not brought back: app1;" in result["text"]
 
 
+def test_who_was_left_out_is_not_missed() -> None:
+    result = outcome(fleet(**SHOP_IS_MEANT), back=["edge1", "app1"], hosts=["edge1", "app1"])
+    assert result["whole"] is True
+    assert "app2" not in result["text"]
+
+
 def test_only_what_this_run_took_out_is_named_as_out() -> None:
     hostvars = fleet(**SHOP_IS_MEANT)
     hostvars["edge1"]["slipway_pool"] = pool(app1="deploy shop", app2="ana")
