@@ -51,7 +51,7 @@ def _integer(low: int, high: int, unit: str = "", default: int | None = None) ->
 
 
 def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and bool(pattern.match(value))
+    return lambda value: isinstance(value, str) and bool(pattern.fullmatch(value))
 
 
 def _list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -272,7 +272,7 @@ def told(text: str) -> Problem:
 
 def problems(name: str, entry: Any) -> tuple[Problem, ...]:
     """Everything that is wrong with one entry of ``slipway_apps``."""
-    if not NAME.match(str(name)):
+    if not NAME.fullmatch(str(name)):
         return (
             Problem(
                 str(name),
