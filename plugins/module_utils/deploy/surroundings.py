@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..host.findings import ERROR, Finding
 
-PHASES = ("fetch", "migrate", "page_on", "batch", "soak", "verify", "page_off", "contract", "go_back")
+PHASES = ("fetch", "migrate", "page_on", "batch", "soak", "verify", "page_off", "contract")
 """Phases of a deploy or rollback, in their order; ``batch`` for the canary and for each batch."""
 
 POINTS = tuple(f"{when}_{phase}" for phase in PHASES for when in ("before", "after"))

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.surroundings import hook_findings, notify_findings
 
 
-@pytest.mark.parametrize("hooks", [None, {}, {"before_batch": "a.yml", "after_go_back": ["a.yml", "/b.yml"]}])
+@pytest.mark.parametrize("hooks", [None, {}, {"before_batch": "a.yml", "after_contract": ["a.yml", "/b.yml"]}])
 def test_sound_hooks(hooks):
     assert list(hook_findings(hooks)) == []
 
