@@ -312,7 +312,7 @@ def test_a_disk_that_gets_full_while_fetching_fails_before_anybody_is_drained(de
         run, started = deploy(demo, release, of=of)
         assert run.status != 0, run.output
         assert "app2" in started.message
-        assert "No space left" in started.message
+        assert "no space left on its file system" in started.message
         assert started.phase("canary") is None
         assert_on(demo, origin)
         assert events(demo, release)[-1] == "failed"

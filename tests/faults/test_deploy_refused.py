@@ -121,7 +121,7 @@ def test_a_call_that_leaves_a_part_of_the_protocol_out(demo, refused, arguments,
 
 
 def test_a_pool_that_others_have_drained_but_for_the_batch(demo, origin):
-    options = {"application": "shop", "owner": "ana", "host": "app2"}
+    options = {"application": "shop", "owner": "ana", "members": ["app2:*"]}
     try:
         module(demo, "edge1", "pool_member", state="draining", **options)
         entries, states = ledger(demo), drained(demo)
