@@ -226,8 +226,8 @@ def deploy_failure(
         if "ansible_failed_result" in hostvars[host]
     }
     errors = {host: _error(task, result) for host, (task, result) in results.items()}
-    proving = [host for host, (task, _result) in results.items() if str(task["action"]).rpartition(".")[2] in PROVING]
-    found = failure(plan, phase, errors, [host for host in hosts if host not in here], proving)
+    blaming = [host for host, (task, result) in results.items() if host in plan["targets"] and _proves(task, result)]
+    found = failure(plan, phase, errors, [host for host in hosts if host not in here], blaming)
     return {
         **asdict(found),
         "summary": found.summary,
@@ -235,6 +235,13 @@ def deploy_failure(
         "release": plan["release"],
         "here": here,
     }
+
+
+def _proves(task: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Whether a failure is that of the release: not where the old one would not stop, or another run has the lease."""
+    is_stop = (task.get("args") or {}).get("state") == "stopped"
+    is_fenced = str(result.get("msg") or "").startswith("fence:")
+    return str(task["action"]).rpartition(".")[2] in PROVING and not is_stop and not is_fenced
 
 
 def _error(task: Mapping[str, Any], result: Mapping[str, Any]) -> str:
@@ -304,8 +311,11 @@ def deploy_summary(plan: Mapping[str, Any], lease: Mapping[str, Any]) -> list[st
 
 
 def deploy_timings(lease: Mapping[str, Any]) -> dict[str, int]:
-    """The same as data: seconds by phase."""
-    return dict(timings(lease, datetime.now(timezone.utc)))
+    """The same as data: seconds by phase, those of a phase that began twice together."""
+    took: dict[str, int] = {}
+    for phase, seconds in timings(lease, datetime.now(timezone.utc)):
+        took[phase] = took.get(phase, 0) + seconds
+    return took
 
 
 class FilterModule:

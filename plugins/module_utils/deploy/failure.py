@@ -41,13 +41,13 @@ class Failure:
 
 
 def failure(
-    plan: Mapping[str, Any], phase: str, errors: Mapping[str, str], unreachable: Sequence[str], fits: Sequence[str]
+    plan: Mapping[str, Any], phase: str, errors: Mapping[str, str], unreachable: Sequence[str], blaming: Sequence[str]
 ) -> Failure:
-    """Return what failed. ``fits`` are the hosts that failed while a release was proven on them, or through them."""
+    """Return what failed. ``blaming`` are the hosts that failed while a release was proven on them, in its batch."""
     batch = next((one["hosts"] for one in plan["batches"] if one["phase"] == phase), ())
     if phase == "soak":
         batch = plan["batches"][0]["hosts"]
-    return Failure(phase, tuple(batch), dict(errors), tuple(unreachable), bool(fits))
+    return Failure(phase, tuple(batch), dict(errors), tuple(unreachable), bool(batch and blaming))
 
 
 def message(

@@ -269,7 +269,7 @@ def _target(request: Request, hosts: Sequence[AppHost], history: History) -> tup
             )
         )
     contract = _contract_after(target, hosts, history)
-    if contract is not None:
+    if contract is not None and not request.database_restored:
         findings.append(
             Finding(
                 ERROR,
@@ -277,7 +277,8 @@ def _target(request: Request, hosts: Sequence[AppHost], history: History) -> tup
                 variable,
                 target,
                 f"a release that can work with the database: {contract} has contracted it, and {target} is older",
-                f"go on with {contract} or a newer one; or restore the database to a time before {contract}",
+                f"go on with {contract} or a newer one; or restore the database to a time before {contract},"
+                " and say so: -e deploy_database_restored=true",
             )
         )
     return target, findings
@@ -540,7 +541,7 @@ def describe(made: Plan) -> list[str]:
     request = made.request
     app = request.application
     now = sorted({host.current or "nothing" for host in made.hosts})
-    title = f"{app.name}: {' and '.join(now)} -> {made.release}, {len(made.batches)} batches, {request.strategy}"
+    title = f"{app.name}: {' and '.join(now)} -> {made.release}, {_count(len(made.batches))}, {request.strategy}"
     lines = [title]
     if not made.is_needed:
         return [f"{app.name}: {made.release} is what every host runs; nothing to do"]
@@ -564,6 +565,10 @@ def describe(made: Plan) -> list[str]:
     lines.append("nginx is not reloaded; other applications are not touched")
     lines.append(f"takes about {needed_seconds(made)} s at most")
     return lines
+
+
+def _count(batches: int) -> str:
+    return f"{batches} batch" if batches == 1 else f"{batches} batches"
 
 
 def _told(made: Plan, batch: Batch) -> str:

@@ -23,6 +23,7 @@ RUN_FIELDS: Mapping[str, Field] = {
     "artifact_sha256": APP_FIELDS["artifact_sha256"],
     **{name: DEPLOY_FIELDS[name] for name in DEPLOY_FIELDS if name not in ("windows", "migrations")},
     "window": Field("enforce, wait or ignore", lambda value: value in ("enforce", "wait", "ignore"), "enforce"),
+    "database_restored": Field("true or false", lambda value: isinstance(value, bool), False),
 }
 """What a run may say, each as the variable ``deploy_NAME``."""
 NUMBERS = ("batch", "drain_seconds", "soak_seconds", "announce_seconds")
@@ -44,7 +45,8 @@ class Request:
 
     ``release`` is None where the artefact tells it (forward), or where the last good one is meant (back).
     ``pool_hosts`` counts all hosts of the application, also those that ``--limit`` leaves out.
-    ``batch`` is a number of hosts, or a share such as ``25%``.
+    ``batch`` is a number of hosts, or a share such as ``25%``. ``database_restored`` says that the database was brought
+    back to a time before it was contracted.
     """
 
     application: Application
@@ -60,6 +62,7 @@ class Request:
     rollback: str
     window: str
     pool_hosts: int
+    database_restored: bool = False
 
     @property
     def is_alone(self) -> bool:
@@ -81,11 +84,15 @@ def parse(topology: Topology, variables: Mapping[str, Any], direction: str) -> R
     app = _application(topology, variables.get("deploy_application"))
     given = {name: variables.get(f"deploy_{name}") for name in RUN_FIELDS}
     given.update((name, _number(given[name])) for name in NUMBERS)
+    given["database_restored"] = {"true": True, "false": False}.get(
+        str(given["database_restored"]).lower(), given["database_restored"]
+    )
     findings = [
         _refused(f"deploy_{name}", value, RUN_FIELDS[name].expected)
         for name, value in given.items()
         if value is not None and not RUN_FIELDS[name].accepts(value)
     ]
+    findings += _misdirected(variables, direction)
     if direction == BACK:
         given["release"] = variables.get("rollback_release")
         if given["release"] is not None and not RUN_FIELDS["release"].accepts(given["release"]):
@@ -102,18 +109,21 @@ def parse(topology: Topology, variables: Mapping[str, Any], direction: str) -> R
                 "leave deploy_strategy out, or share the state (Redis pub/sub) and remove single_instance",
             )
         )
-    if findings:
-        raise RequestError(findings)
-    said = {**app.spec["deploy"], **{name: value for name, value in given.items() if value is not None}}
     forward = direction == FORWARD
     # The inventory's archive is that of its release, not of another one that the run names.
     own = forward and given["release"] in (None, app.spec["release"]) and given["artifact"] is None
+    artifact = app.spec["artifact"] if own else given["artifact"]
+    artifact_sha256 = given["artifact_sha256"] or (app.spec["artifact_sha256"] if own else None)
+    findings += _unsummed(artifact, artifact_sha256) if forward else ()
+    if findings:
+        raise RequestError(findings)
+    said = {**app.spec["deploy"], **{name: value for name, value in given.items() if value is not None}}
     return Request(
         application=app,
         direction=direction,
         release=given["release"] or (app.spec["release"] if own else None),
-        artifact=app.spec["artifact"] if own else given["artifact"],
-        artifact_sha256=given["artifact_sha256"] or (app.spec["artifact_sha256"] if own else None),
+        artifact=artifact,
+        artifact_sha256=artifact_sha256,
         strategy=said["strategy"] or (MAINTENANCE if app.single_instance else ROLLING),
         batch=said["batch"],
         drain_seconds=said["drain_seconds"],
@@ -122,7 +132,31 @@ def parse(topology: Topology, variables: Mapping[str, Any], direction: str) -> R
         rollback=said["rollback"],
         window=said.get("window", RUN_FIELDS["window"].default),
         pool_hosts=sum(bool(topology.instances_on(app, host)) for host in topology.members(app.group)),
+        database_restored=bool(given["database_restored"]),
     )
+
+
+def _misdirected(variables: Mapping[str, Any], direction: str) -> Iterator[Finding]:
+    """Variables of the other direction, which would be passed over."""
+    other = ("rollback_release",) if direction == FORWARD else ("deploy_release", "deploy_artifact")
+    instead = "deploy_release, or the playbook rollback" if direction == FORWARD else "rollback_release"
+    for name in other:
+        if variables.get(name) is not None:
+            expected = f"nothing: {name} is not for this playbook"
+            yield Finding(ERROR, "", name, repr(variables[name]), expected, f"say {instead}")
+
+
+def _unsummed(artifact: Any, sha256: str | None) -> Iterator[Finding]:
+    """A tarball without its checksum; other sources say themselves what they are."""
+    if isinstance(artifact, str) and sha256 is None:
+        yield Finding(
+            ERROR,
+            "",
+            "deploy_artifact_sha256",
+            "nothing",
+            f"the SHA-256 checksum of {artifact}, 64 hexadecimal digits",
+            f"say it as whoever built the release does: -e deploy_artifact_sha256=SUM (sha256sum {artifact})",
+        )
 
 
 def _application(topology: Topology, name: Any) -> Application:

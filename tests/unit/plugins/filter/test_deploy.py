@@ -274,11 +274,13 @@ def failed(hostvars: dict[str, Any], hosts: Any = ("edge1", "app1", "app2"), pha
     return FILTERS["deploy_failure"](hostvars, hosts, planned(hostvars), phase)
 
 
-def in_rescue(hostvars: dict[str, Any], action: str = "slipway.stack.app_instances", **result: Any) -> dict[str, Any]:
+def in_rescue(
+    hostvars: dict[str, Any], action: str = "slipway.stack.app_instances", state: str = "running", **result: Any
+) -> dict[str, Any]:
     """All hosts came to the rescue, because of what a task said on app1."""
     for name in ("edge1", "app1", "app2"):
         hostvars[name]["slipway_is_here"] = True
-    task = {"name": "Start canary", "action": action}
+    task = {"name": "Start canary", "action": action, "args": {"state": state}}
     hostvars["app1"].update(ansible_failed_task=task, ansible_failed_result=result)
     return hostvars
 
@@ -297,6 +299,27 @@ def test_whose_fault_a_failure_is(action: str, is_release: bool) -> None:
     found = failed(in_rescue(fleet(**SHOP_IS_MEANT), action, msg="app1:3000 is not ready\nlog"))
     assert found["is_release"] is is_release
     assert found["summary"] == "canary failed: app1: app1:3000 is not ready"
+
+
+def test_it_is_not_the_new_release_that_would_not_stop() -> None:
+    assert not failed(in_rescue(fleet(**SHOP_IS_MEANT), state="stopped", msg="it did not stop"))["is_release"]
+
+
+def test_a_newer_run_is_no_fault_of_a_release() -> None:
+    assert not failed(in_rescue(fleet(**SHOP_IS_MEANT), msg="fence: 6 is lower than 7"))["is_release"]
+
+
+def test_what_fails_outside_a_batch_is_no_proof_against_a_release() -> None:
+    assert not failed(in_rescue(fleet(**SHOP_IS_MEANT), msg="no"), phase="verify")["is_release"]
+
+
+def test_failed_checks_are_named() -> None:
+    results = [
+        {"name": "shop 3000 ready", "status": "critical", "message": "status 500"},
+        {"name": "shop 3001 ready", "status": "ok", "message": "200"},
+    ]
+    found = failed(in_rescue(fleet(**SHOP_IS_MEANT), "slipway.stack.health_check", msg="failed", results=results))
+    assert found["summary"] == "canary failed: app1: shop 3000 ready: status 500"
     assert (found["batch"], found["release"], found["here"]) == (("app1",), NEW, ["edge1", "app1", "app2"])
 
 

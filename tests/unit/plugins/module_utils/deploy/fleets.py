@@ -38,7 +38,12 @@ def asked(
     """What a run asks for that says ``deploy_NAME`` for each of ``said``; a new release, unless it says another."""
     variables = {"deploy_application": application, **{f"deploy_{name}": value for name, value in said.items()}}
     if direction == FORWARD:
-        variables = {"deploy_release": NEW, "deploy_artifact": "shop.tar.gz", **variables}
+        variables = {
+            "deploy_release": NEW,
+            "deploy_artifact": "shop.tar.gz",
+            "deploy_artifact_sha256": "0" * 64,
+            **variables,
+        }
     return parse(topology(hosts, **(entry or {})), {**variables, "rollback_release": rollback_release}, direction)
 
 

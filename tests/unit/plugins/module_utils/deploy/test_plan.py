@@ -454,7 +454,17 @@ def test_no_rollback_behind_a_contracted_database() -> None:
     ((host, variable, received, expected, fix),) = wrong(back(*fleet(current=NEW), history=history))
     assert (host, variable, received) == ("", "rollback_release", OLD)
     assert "1.4.0 has contracted it, and 1.3.0 is older" in expected
-    assert fix == "go on with 1.4.0 or a newer one; or restore the database to a time before 1.4.0"
+    assert fix == (
+        "go on with 1.4.0 or a newer one; or restore the database to a time before 1.4.0, and say so:"
+        " -e deploy_database_restored=true"
+    )
+
+
+def test_a_database_that_was_restored_is_behind_no_contraction() -> None:
+    history = History(succeeded=(NEW, OLD), contracted=(NEW,))
+    made = back(*fleet(current=NEW), history=history, database_restored="true")
+    assert made.findings == ()
+    assert set(made.targets.values()) == {OLD}
     # What an older release contracted keeps nobody from going back to it.
     assert back(*fleet(current=NEW), history=replace(history, contracted=(OLD,))).findings == ()
 

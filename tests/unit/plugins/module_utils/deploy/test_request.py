@@ -212,3 +212,27 @@ def test_a_limit_that_hides_who_is_needed(application: str, hosts: list[str], ho
 def test_a_limit_without_any_of_them() -> None:
     assert [found.host for found in findings(hosts=[])] == ["edge1", "edge2", ""]
     assert {found.received for found in findings(hosts=[])} == {"no host"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "direction", "instead"),
+    [
+        ("rollback_release", FORWARD, "deploy_release, or the playbook rollback"),
+        ("deploy_release", BACK, "rollback_release"),
+        ("deploy_artifact", BACK, "rollback_release"),
+    ],
+)
+def test_what_the_other_playbook_takes_is_not_passed_over(variable: str, direction: str, instead: str) -> None:
+    (finding,) = refused({variable: "1.4.0", "deploy_artifact_sha256": SUM}, direction)
+    assert (finding.variable, finding.fix) == (variable, f"say {instead}")
+
+
+def test_a_tarball_without_its_checksum_is_refused() -> None:
+    (finding,) = refused({"deploy_release": "1.4.0", "deploy_artifact": "shop.tar.gz"})
+    assert (finding.variable, finding.received) == ("deploy_artifact_sha256", "nothing")
+    assert "sha256sum shop.tar.gz" in finding.fix
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", True), (True, True), ("False", False), (None, False)])
+def test_a_database_is_restored_where_the_run_says_so(said: Any, meant: bool) -> None:
+    assert parse(topology(), {**SHOP, "deploy_database_restored": said}, BACK).database_restored is meant
