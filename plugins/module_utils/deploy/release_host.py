@@ -387,7 +387,7 @@ def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str, placi
         stream = stack.enter_context(open(descriptor, "wb"))
         if like is not None:
             # A compressed archive is not read twice: up to the difference the other file has the same.
-            stream.writelines(like.read(BLOCK) for _ in range(head // BLOCK))
+            stream.writelines(like.read(BLOCK) for _block in range(head // BLOCK))
             stream.write(block)
         shutil.copyfileobj(source, stream, BLOCK)
         os.fchown(stream.fileno(), placing.uid, placing.gid)
