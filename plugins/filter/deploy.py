@@ -18,9 +18,8 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.request impor
     VARIABLES,
     Request,
     RequestError,
-    Run,
+    limit_findings,
     parse,
-    run_findings,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.host.findings import render
 from ansible_collections.slipway.stack.plugins.module_utils.topology.build import PUBLIC_VARIABLES, build
@@ -44,8 +43,6 @@ def deploy_request(
     host: str,
     direction: str,
     play_hosts: Sequence[str],
-    tags: Sequence[str],
-    skipped: Sequence[str],
 ) -> dict[str, Any]:
     """What the run is asked for; ``refusal`` is empty where nothing stands against it."""
     inventory = read_inventory(hostvars, groups, host)
@@ -63,7 +60,7 @@ def deploy_request(
     meeting = coordination_host(groups, look_up(hostvars[host], "slipway_coordination_host"))
     app = request.application
     return {
-        "refusal": render(run_findings(topology, app, meeting, Run(play_hosts, tags, skipped))),
+        "refusal": render(limit_findings(topology, app, meeting, play_hosts)),
         **_as_data(request, topology),
         "coordination_host": meeting,
         "is_mapped": isinstance(request.artifact, Mapping),
@@ -289,14 +286,20 @@ def deploy_phase_kind(phase: str) -> str:
     return planning.BATCH if kind in batches else phase.replace(" ", "_")
 
 
-def from_the_start(pattern: str) -> str:
-    """The pattern of hosts as it is, unless the run leaves out tasks before one: then all of them would be."""
-    first = context.CLIARGS.get("start_at_task")
-    if first:
-        raise AnsibleFilterError(
-            f"--start-at-task: {first!r}; expected none, since a deploy is done as a whole: run it without, and it goes"
-            " on where it was cut off. Nothing was changed"
-        )
+def whole_run(pattern: str) -> str:
+    """The pattern of hosts as it is, unless the call leaves out tasks: the one that refuses it could be among them."""
+    called = context.CLIARGS
+    left_out = {
+        "--start-at-task": called.get("start_at_task"),
+        "--tags": [tag for tag in called.get("tags") or () if tag != "all"],
+        "--skip-tags": list(called.get("skip_tags") or ()),
+    }
+    for option, value in left_out.items():
+        if value:
+            raise AnsibleFilterError(
+                f"{option}: {value if isinstance(value, str) else ','.join(value)}; expected none, since a deploy is"
+                f" done as a whole: run it without {option}, and it goes on where it was cut off. Nothing was changed"
+            )
     return pattern
 
 
@@ -330,7 +333,7 @@ class FilterModule:
             "deploy_failure": deploy_failure,
             "deploy_lacks": deploy_lacks,
             "deploy_outcome": deploy_outcome,
-            "from_the_start": from_the_start,
+            "whole_run": whole_run,
             "deploy_progress": deploy_progress,
             "deploy_summary": deploy_summary,
             "deploy_timings": deploy_timings,

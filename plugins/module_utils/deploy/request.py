@@ -190,41 +190,29 @@ def _refused(variable: str, value: Any, expected: str) -> Finding:
     return Finding(ERROR, "", variable, repr(value), expected, f"correct {variable}")
 
 
-@dataclass(frozen=True)
-class Run:
-    """How the playbook was called: the hosts that ``--limit`` leaves, ``--tags`` and ``--skip-tags``."""
-
-    hosts: Sequence[str]
-    tags: Sequence[str] = ("all",)
-    skipped: Sequence[str] = ()
-
-
-def run_findings(topology: Topology, app: Application, coordination_host: str, run: Run) -> Iterator[Finding]:
-    """What of the call itself would leave a part of the protocol out."""
-    for option, value, fine in (("--tags", run.tags, ["all"]), ("--skip-tags", run.skipped, [])):
-        if list(value) != fine:
-            yield Finding(
-                ERROR, "", option, ",".join(value), "none: a deploy is done as a whole", f"run without {option}"
-            )
+def limit_findings(
+    topology: Topology, app: Application, coordination_host: str, play_hosts: Sequence[str]
+) -> Iterator[Finding]:
+    """What is wrong with the hosts that ``--limit`` leaves: it may leave out hosts of the application, no others."""
     needed = {edge.name: "edge, from which hosts are drained" for edge in topology.members("edge") if app.is_served}
     needed.setdefault(coordination_host, "coordination host, which keeps lease and ledger")
     for name, what in needed.items():
-        if name not in run.hosts:
+        if name not in play_hosts:
             yield Finding(
                 ERROR,
                 name,
                 "--limit",
-                ",".join(run.hosts) or "no host",
+                ",".join(play_hosts) or "no host",
                 f"a limit that leaves {name} in: it is the {what}",
                 "leave --limit out; or let it name all edges, and those hosts of the application that get the release",
             )
     own = [host.name for host in topology.members(app.group) if topology.instances_on(app, host)]
-    if not set(own).intersection(run.hosts):
+    if not set(own).intersection(play_hosts):
         yield Finding(
             ERROR,
             "",
             "--limit",
-            ",".join(run.hosts) or "no host",
+            ",".join(play_hosts) or "no host",
             f"a limit that leaves a host of {app.name} in: {', '.join(own)}",
             "leave --limit out",
         )

@@ -67,9 +67,8 @@ def fleet(apps: dict[str, Any] | None = None, **said: Any) -> dict[str, dict[str
 SHOP_IS_MEANT = {"deploy_application": "shop", "deploy_release": NEW}
 
 
-def request(hostvars: dict[str, Any], hosts: Any = GROUPS["all"], tags: Any = ("all",), **more: Any) -> dict[str, Any]:
-    direction = more.get("direction", "forward")
-    return FILTERS["deploy_request"](hostvars, GROUPS, "edge1", direction, hosts, tags, more.get("skipped", []))
+def request(hostvars: dict[str, Any], hosts: Any = GROUPS["all"], direction: str = "forward") -> dict[str, Any]:
+    return FILTERS["deploy_request"](hostvars, GROUPS, "edge1", direction, hosts)
 
 
 def planned(hostvars: dict[str, Any], direction: str = "forward", hosts: Any = GROUPS["all"], **more: Any) -> Any:
@@ -116,8 +115,6 @@ def test_a_worker_is_asked_by_its_own_signal(heartbeat_seconds: int, probe: str)
         ({"deploy_drain_seconds": "30 secs"}, {}, ["ERROR deploy_drain_seconds", "'30 secs'", "from 5 to 86400"]),
         ({"deploy_application": None}, {}, ["ERROR deploy_application", "one of shop, mailer"]),
         ({"deploy_drain_second": 9}, {}, ["deploy_drain_second", "deploy_drain_seconds"]),
-        ({}, {"tags": ["verify"]}, ["ERROR --tags", "run without --tags"]),
-        ({}, {"skipped": ["always"]}, ["ERROR --skip-tags"]),
         ({}, {"hosts": ["app1"]}, ["ERROR --limit on edge1", "from which hosts are drained"]),
         ({"slipway_redis_port": "abc"}, {}, ["ERROR slipway_redis_port"]),
     ],
@@ -129,12 +126,25 @@ def test_a_refusal_names_what_is_wrong(said: dict[str, Any], call: dict[str, Any
     assert all(word in refusal for word in words)
 
 
-def test_tasks_before_one_are_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(start_at_task=None))
-    assert FILTERS["from_the_start"]("all") == "all"
-    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(start_at_task="The lease"))
-    with pytest.raises(AnsibleFilterError, match=r"--start-at-task: 'The lease'; expected none.*Nothing was changed"):
-        FILTERS["from_the_start"]("all")
+@pytest.mark.parametrize("called", [{}, {"start_at_task": None, "tags": ["all"], "skip_tags": []}])
+def test_a_run_of_all_tasks(monkeypatch: pytest.MonkeyPatch, called: dict[str, Any]) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(called))
+    assert FILTERS["whole_run"]("all") == "all"
+
+
+@pytest.mark.parametrize(
+    ("called", "told"),
+    [
+        ({"start_at_task": "The lease"}, "--start-at-task: The lease; expected none"),
+        ({"tags": ["all", "app"]}, "--tags: app; expected none"),
+        ({"tags": ["app", "redis"]}, "--tags: app,redis; expected none"),
+        ({"skip_tags": ["always"]}, "--skip-tags: always; expected none"),
+    ],
+)
+def test_no_task_may_be_left_out(monkeypatch: pytest.MonkeyPatch, called: dict[str, Any], told: str) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(called))
+    with pytest.raises(AnsibleFilterError, match=f"{told}.*Nothing was changed"):
+        FILTERS["whole_run"]("all")
 
 
 # The plan -----------------------------------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.request impor
     BACK,
     FORWARD,
     RequestError,
-    Run,
+    limit_findings,
     parse,
-    run_findings,
 )
 from ansible_collections.slipway.stack.plugins.module_utils.host.findings import Finding
 from ansible_collections.slipway.stack.tests.unit.plugins.module_utils.deploy.fleets import asked, topology
@@ -162,30 +161,16 @@ def test_one_host_alone_serves_while_it_changes() -> None:
 ALL = ["app1", "app2", "app3", "data1", "data2", "data3", "edge1", "edge2"]
 
 
-def findings(application: str = "shop", hosts: list[str] = ALL, **run: Any) -> list[Finding]:
+def findings(application: str = "shop", hosts: list[str] = ALL) -> list[Finding]:
     built = topology()
     (app,) = [one for one in built.applications if one.name == application]
-    return list(run_findings(built, app, "edge1", Run(hosts, **run)))
+    return list(limit_findings(built, app, "edge1", hosts))
 
 
 def test_a_run_of_all_is_as_it_should_be() -> None:
     assert findings() == []
     # Hosts of the application may be left out, and those of the data.
     assert findings(hosts=["app2", "edge1", "edge2"]) == []
-
-
-@pytest.mark.parametrize(
-    ("run", "option", "received"),
-    [
-        ({"tags": ["deploy"]}, "--tags", "deploy"),
-        ({"tags": ["all", "x"]}, "--tags", "all,x"),
-        ({"skipped": ["preflight", "always"]}, "--skip-tags", "preflight,always"),
-    ],
-)
-def test_tags_that_would_leave_a_part_out(run: dict[str, Any], option: str, received: str) -> None:
-    (found,) = findings(**run)
-    assert (found.variable, found.received, found.fix) == (option, received, f"run without {option}")
-    assert found.expected == "none: a deploy is done as a whole"
 
 
 @pytest.mark.parametrize(
