@@ -75,6 +75,7 @@ def test_where_only_the_batch_is_to_go_back_those_before_it_stay(demo, origin):
     assert found["app2"].runs(origin)
 
 
+@LONG
 def test_a_rollback_skips_a_bad_release_and_refuses_it_by_name(demo, origin):
     good = new_release("good")
     run, _started = deploy(demo, good, soak_seconds=0)

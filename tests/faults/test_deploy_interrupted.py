@@ -45,7 +45,7 @@ from tests.support.stack import Stack
 from tests.support.traffic import Stream, traffic
 
 USERS = (Stream("GET", "/api/health", 40), Stream("POST", "/api/session", 20, {"user": "traffic"}))
-# What the run prints where a phase, or a step in the middle of one, begins; the other half of them are LONG.
+# What the run prints where a phase, or a step in the middle of one, begins; but for SHORT they are LONG.
 MOMENTS = {
     "preflight": "TASK [Look, and plan]",
     "lease": "TASK [Take the lease",
@@ -68,7 +68,7 @@ MOMENTS = {
     "ledger": "TASK [Into the ledger: succeeded]",
     "lease back": "TASK [Give the lease back]",
 }
-SHORT = {"migrating", "switching"}
+SHORT = {"switching"}
 
 
 def moments(short: set[str]) -> list[object]:
@@ -97,7 +97,7 @@ def test_after_the_controllers_death_the_same_command_goes_on(demo, origin, mome
         assert "taken_over" in [entry["event"] for entry in ledger(demo)]
 
 
-@pytest.mark.parametrize("moment", moments({"batch 2"}))
+@pytest.mark.parametrize("moment", moments(set()))
 def test_after_the_controllers_death_a_rollback_goes_back(demo, origin, moment):
     if moment in ("preflight", "lease", "lease back"):
         pytest.skip("there is nothing to go back from, or all of it is done")
@@ -155,6 +155,7 @@ def test_a_host_that_is_cut_off_halts_the_deploy_and_the_next_one_reconciles(dem
     assert migration_runs(demo, release) == 1
 
 
+@LONG
 def test_of_two_deploys_at_once_one_wins_and_the_other_tells_who_has_the_lease(demo, origin):
     releases = [new_release("first"), new_release("second")]
     with ThreadPoolExecutor(2) as pool:
@@ -171,6 +172,7 @@ def test_of_two_deploys_at_once_one_wins_and_the_other_tells_who_has_the_lease(d
     assert ledger(demo, releases[loser]) == []
 
 
+@LONG
 def test_a_deploy_meets_one_that_runs(demo, origin):
     first = start_deploy(demo, new_release("first"))
     first.await_text(MOMENTS["canary"])
@@ -219,6 +221,7 @@ def held_by_another(stack: Stack, term_seconds: int) -> Iterator[dict[str, objec
         module(stack, host, "deploy_lease", state="released", run=options["run"])
 
 
+@LONG
 def test_a_lease_that_lives_is_respected_and_taken_when_asked_for(demo, origin):
     with held_by_another(demo, 600) as other:
         run, started = deploy(demo, new_release("asked"))
@@ -233,6 +236,7 @@ def test_a_lease_that_lives_is_respected_and_taken_when_asked_for(demo, origin):
     assert taken_over(demo)["data"]["reason"] == "asked"
 
 
+@LONG
 def test_a_dead_holders_lease_expires_and_the_take_over_is_recorded(demo, origin):
     with held_by_another(demo, 2):
         time.sleep(3)
@@ -249,6 +253,7 @@ def taken_over(stack: Stack) -> dict[str, object]:
     return [entry for entry in ledger(stack) if entry["event"] == "taken_over"][-1]
 
 
+@LONG
 def test_what_an_operator_drained_stays_drained(demo, origin):
     release = new_release("drained")
     options = {"application": APPLICATION, "owner": "ana", "members": ["app1:3000"]}
@@ -305,6 +310,7 @@ def little_room(stack: Stack, host: str, mebibytes: int) -> Iterator[None]:
         await_instances(stack)
 
 
+@LONG
 def test_a_disk_that_gets_full_while_fetching_fails_before_anybody_is_drained(demo, origin):
     release = new_release("full")
     of = large(20)

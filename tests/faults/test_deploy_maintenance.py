@@ -58,7 +58,8 @@ def test_users_get_a_page_while_it_stands_still_and_nothing_else(demo, origin):
     assert announcement(demo) is None
 
 
-@pytest.mark.parametrize("fault", ["exits", pytest.param("answers_500", marks=LONG)])
+@LONG
+@pytest.mark.parametrize("fault", ["exits", "answers_500"])
 def test_the_page_goes_when_the_release_is_broken(demo, origin, fault):
     release = new_release("broken")
     run, _started = deploy(demo, release, of=artifact(fault), strategy="maintenance", drain_seconds=DRAIN_SECONDS)

@@ -6,6 +6,7 @@ import time
 
 from tests.support.deploy import (
     APPLICATION,
+    LONG,
     PORTS,
     Deploy,
     artifact,
@@ -144,6 +145,7 @@ def test_check_mode_prints_the_plan_and_changes_nothing(demo, origin):
     assert snapshot(demo) == before
 
 
+@LONG
 def test_a_deploy_and_its_rollback_return_to_where_they_began(demo, origin):
     release = new_release("forth")
     with traffic(demo) as users:

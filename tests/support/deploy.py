@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -173,6 +174,12 @@ def long_tests() -> bool:
 
 
 LONG = pytest.mark.skipif(not long_tests(), reason="SLIPWAY_LONG_TESTS=false")
+
+
+def one_of(values: Iterable[Any]) -> list[Any]:
+    """Parameters of which only the first is tried where the long tests are left out."""
+    first, *rest = values
+    return [first, *(pytest.param(value, marks=LONG) for value in rest)]
 
 
 def start_deploy(stack: Stack, release: str, *arguments: str, of: Artifact | None = None, **variables: Any) -> Deploy:
