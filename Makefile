@@ -24,7 +24,7 @@ DEMO_SECONDS := 600
 # A make of its own, so that `make -n test` removes nothing.
 CLEAN_AT_END = trap 'status=$$?; trap "" INT TERM; $(MAKE) clean-tests; exit $$status' EXIT
 
-.PHONY: help setup demo destroy test test-all lint unit page sanity integration molecule edge journey single faults bench compat
+.PHONY: help setup demo deploy destroy test test-all lint unit page sanity integration molecule edge journey single faults bench compat
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -47,6 +47,13 @@ demo: setup ## six servers, the whole stack on them, and a shop to look at
 	@ansible-playbook slipway.stack.verify
 	@ansible-playbook slipway.stack.status
 	@python tools/demo_summary.py
+
+# Beside the archives that the inventory names, which are of the first releases.
+RELEASES := build/artifacts/releases
+deploy: setup ## a new release of the demo's shop, while it serves (FAULT=exits: a broken one; RELEASE=...: its name)
+	@read -r _ release sha256 path < <(python examples/build.py --output $(RELEASES) --release $(or $(RELEASE),$(shell date +%Y%m%d-%H%M%S)) \
+		$(if $(FAULT),--fault $(FAULT)) sample_app); \
+	ansible-playbook slipway.stack.deploy -e deploy_application=shop -e deploy_release=$$release -e deploy_artifact=$$path -e deploy_artifact_sha256=$$sha256
 
 destroy: ## remove all that demo made
 	@if [ -x $(BIN)/python ]; then $(TESTBED) down demo; \

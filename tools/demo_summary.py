@@ -32,6 +32,9 @@ Try next:
   the report, in a browser      {(ROOT / "reports" / "verify.html").relative_to(ROOT)}
   the stack's state, live       python tools/monitor -i {DEMO.relative_to(ROOT)}
   the guides' checklists        ansible-playbook slipway.stack.audit
+  ship a release meanwhile      make deploy
+  and one that is broken        make deploy FAULT=exits
+  back to the one before        ansible-playbook slipway.stack.rollback -e deploy_application=shop
   a second run changes nothing  ansible-playbook slipway.stack.site
   kill an instance under load   make faults FAULT=killed_instance
   take it all away              make destroy
