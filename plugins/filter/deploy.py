@@ -12,6 +12,7 @@ from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.stack.plugins.module_utils.deploy import plan as planning
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.failure import Failure, failure, message
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.impact import describe, needed_seconds
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.progress import progress, summary, timings
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.request import (
     FORWARD,
@@ -155,9 +156,9 @@ def deploy_plan(
         **_as_data(request, topology),
         "coordination_host": coordination_host(groups, look_up(hostvars[host], "slipway_coordination_host")),
         "refusal": render(made.findings),
-        "impact": planning.describe(made) if not made.findings else [],
+        "impact": describe(made, history) if not made.findings else [],
         "is_needed": made.is_needed,
-        "needed_seconds": planning.needed_seconds(made),
+        "needed_seconds": needed_seconds(made, history),
         "targets": dict(made.targets),
         "origins": dict(made.origins),
         "lacking": list(made.lacking),

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From what hosts and edges say to the steps of a deploy: which release, in which batches, and what that does to users.
+"""From what hosts and edges say to the steps of a deploy: which release, and in which batches.
 
 The plan is made of nothing but what is there, so that a run that died is taken up by making it again.
 """
@@ -16,11 +16,6 @@ from .request import BACK, FORWARD, MAINTENANCE, ROLLING, Request
 
 ACTIVE = "active"
 BATCH, BACK_AGAIN, CANARY = "batch", "back", "canary"
-BATCH_SECONDS = 15
-"""What a batch takes besides its drain: stop, switch, start, proof. For the estimate alone."""
-OTHER_SECONDS = 30
-"""What a deploy takes besides its batches, soak and migrations. For the estimate alone."""
-MIGRATION_SECONDS = 30
 HEALTH_SECONDS = 60
 """The most that the proof of health takes."""
 
@@ -515,18 +510,6 @@ def history(info: Mapping[str, Any]) -> History:
     )
 
 
-def needed_seconds(made: Plan) -> int:
-    """About how long it takes: what is waited for at most, and what the rest took where it was measured."""
-    request = made.request
-    drain = request.drain_seconds if request.application.is_served else 0
-    seconds = len(made.batches) * (drain + BATCH_SECONDS) + OTHER_SECONDS + request.announce_seconds
-    if any(batch.kind == CANARY for batch in made.batches):
-        seconds += request.soak_seconds
-    if request.direction == FORWARD and request.application.spec["deploy"]["migrations"]["command"]:
-        seconds += MIGRATION_SECONDS
-    return seconds
-
-
 def batch_term_seconds(request: Request) -> int:
     """The most that a batch takes: for how long the lease is taken before it."""
     spec = request.application.spec
@@ -534,55 +517,3 @@ def batch_term_seconds(request: Request) -> int:
     return int(
         request.drain_seconds + 2 * (spec["stop_timeout_seconds"] + spec["start_timeout_seconds"]) + HEALTH_SECONDS
     )
-
-
-def describe(made: Plan) -> list[str]:
-    """The impact: what restarts, what is dropped, what waits, and about how long it takes."""
-    request = made.request
-    app = request.application
-    now = sorted({host.current or "nothing" for host in made.hosts})
-    title = f"{app.name}: {' and '.join(now)} -> {made.release}, {_count(len(made.batches))}, {request.strategy}"
-    lines = [title]
-    if not made.is_needed:
-        return [f"{app.name}: {made.release} is what every host runs; nothing to do"]
-    if made.lacking:
-        lines.append(f"fetch: {', '.join(made.lacking)}")
-    if request.direction == FORWARD and app.spec["deploy"]["migrations"]["command"]:
-        lines.append("migrate: once, before the first batch, over a direct connection")
-    if request.strategy == MAINTENANCE and app.is_served:
-        lines.append("maintenance page: everybody gets 503 from it until the release is proven")
-    lines += [_told(made, batch) for batch in made.batches]
-    lines += [
-        f"stays as it is on {edge.name}: {member.name} ({member.state}, {member.owner})"
-        for edge in made.edges
-        for member in edge.members
-        if member.state != ACTIVE and member.owner != request.owner
-    ]
-    if made.left_out:
-        lines.append(f"left out (--limit): {', '.join(made.left_out)}")
-    if made.finishes_another:
-        lines.append("takes up a run that did not end")
-    lines.append("nginx is not reloaded; other applications are not touched")
-    lines.append(f"takes about {needed_seconds(made)} s at most")
-    return lines
-
-
-def _count(batches: int) -> str:
-    return f"{batches} batch" if batches == 1 else f"{batches} batches"
-
-
-def _told(made: Plan, batch: Batch) -> str:
-    request = made.request
-    text = f"{batch.phase}: restarts {', '.join(members_of(batch))}"
-    if not request.application.is_served:
-        return (
-            f"{text}, each when its work is done, at the latest after"
-            f" {request.application.spec['stop_timeout_seconds']} s"
-        )
-    open_now = sum(
-        member.websockets or 0 for edge in made.edges for member in edge.members if member.name in members_of(batch)
-    )
-    text += f", drained for at most {request.drain_seconds} s"
-    if open_now:
-        text += f"; of {open_now} websockets those still open then are dropped"
-    return text + (f"; watched for {request.soak_seconds} s" if batch.kind == CANARY and request.soak_seconds else "")

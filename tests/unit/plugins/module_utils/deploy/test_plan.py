@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.stack.plugins.module_utils.deploy import plan as planning
+from ansible_collections.slipway.stack.plugins.module_utils.deploy.impact import describe, needed_seconds
 from ansible_collections.slipway.stack.plugins.module_utils.deploy.plan import (
     AppHost,
     Edge,
@@ -15,10 +16,8 @@ from ansible_collections.slipway.stack.plugins.module_utils.deploy.plan import (
     Member,
     Plan,
     contracts,
-    describe,
     members_of,
     migrates,
-    needed_seconds,
     plan,
     restore,
     seeds,
@@ -84,7 +83,7 @@ def test_a_batch_tells_what_it_is_about() -> None:
 def test_the_release_that_all_run_is_no_deploy_and_is_told_so() -> None:
     result = made(*fleet(current=NEW))
     assert (result.findings, result.batches, result.is_needed) == ((), (), False)
-    assert describe(result) == ["shop: 1.4.0 is what every host runs; nothing to do"]
+    assert describe(result, History()) == ["shop: 1.4.0 is what every host runs; nothing to do"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +142,7 @@ def test_those_that_a_limit_leaves_out_serve_meanwhile() -> None:
     hosts = fleet(3)
     result = plan(asked(batch=2), hosts[:2], edges(hosts), NONE, left_out=["app3"])
     assert result.findings == ()
-    assert "left out (--limit): app3" in describe(result)
+    assert "left out (--limit): app3" in describe(result, History())
     alone = plan(asked(), hosts[:1], edges(hosts), NONE, left_out=["app2", "app3"])
     assert steps(alone) == [("batch 1 of 1", {"app1": BOTH})]
 
@@ -263,7 +262,7 @@ def test_a_run_that_did_not_end_is_gone_on_with() -> None:
     result = made(*HALF, taken_out={"app2:3000": OURS, "app2:3001": OURS}, history=BEFORE)
     assert steps(result) == [("batch 1 of 2", {"app2": BOTH}), ("batch 2 of 2", {"app3": BOTH})]
     assert result.origins == {"app1": OLD, "app2": OLD, "app3": OLD}
-    assert "takes up a run that did not end" in describe(result)
+    assert "takes up a run that did not end" in describe(result, History())
 
 
 def test_a_run_that_did_not_end_is_gone_back_from() -> None:
@@ -413,7 +412,7 @@ def test_workers_may_be_stopped_all_at_once_after_the_canary(batch: Any, sizes: 
 def test_a_worker_on_one_host_is_stopped_and_started() -> None:
     result = plan(asked(application="mailer", hosts=1), mailers(1), [], NONE)
     assert steps(result) == [("batch 1 of 1", {"app1": (1,)})]
-    assert describe(result)[1:] == [
+    assert describe(result, History())[1:] == [
         "batch 1 of 1: restarts app1:1, each when its work is done, at the latest after 30 s",
         "nginx is not reloaded; other applications are not touched",
         "takes about 45 s at most",
@@ -520,10 +519,13 @@ def test_no_page_where_nothing_is_done() -> None:
 
 def test_the_time_that_it_needs() -> None:
     rolling = made(drain_seconds=60, soak_seconds=100)
-    assert needed_seconds(rolling) == 3 * (60 + 15) + 30 + 100
-    assert needed_seconds(made(drain_seconds=60, soak_seconds=100, **WITH)) == needed_seconds(rolling) + 30
+    assert needed_seconds(rolling, History()) == 3 * (60 + 15) + 30 + 100
+    assert (
+        needed_seconds(made(drain_seconds=60, soak_seconds=100, **WITH), History())
+        == needed_seconds(rolling, History()) + 30
+    )
     page = made(strategy="maintenance", drain_seconds=60, announce_seconds=300)
-    assert needed_seconds(page) == 60 + 15 + 30 + 300
+    assert needed_seconds(page, History()) == 60 + 15 + 30 + 300
     entry = {"stop_timeout_seconds": 10, "start_timeout_seconds": 20}
     assert planning.batch_term_seconds(asked(drain_seconds=5, entry=entry)) == 5 + 2 * (10 + 20) + 60
 
@@ -531,7 +533,8 @@ def test_the_time_that_it_needs() -> None:
 def test_the_impact() -> None:
     hosts = [app_host("app1"), app_host("app2", stored=frozenset({OLD})), app_host("app3", None)]
     told = describe(
-        plan(asked(drain_seconds=30, soak_seconds=10, **WITH), hosts, edges(hosts, {"app3:3000": "ana"}, 4), NONE)
+        plan(asked(drain_seconds=30, soak_seconds=10, **WITH), hosts, edges(hosts, {"app3:3000": "ana"}, 4), NONE),
+        History(),
     )
     assert told == [
         "shop: 1.3.0 and nothing -> 1.4.0, 3 batches, rolling",
@@ -548,8 +551,14 @@ def test_the_impact() -> None:
         "nginx is not reloaded; other applications are not touched",
         f"takes about {3 * 45 + 30 + 10 + 30} s at most",
     ]
-    page = describe(made(strategy="maintenance"))
+    page = describe(made(strategy="maintenance"), History())
     assert "maintenance page: everybody gets 503 from it until the release is proven" in page
+
+
+def test_a_migration_that_ran_is_not_announced() -> None:
+    done = History(migrated=(NEW,))
+    assert not any(line.startswith("migrate:") for line in describe(made(**WITH), done))
+    assert needed_seconds(made(**WITH), done) == needed_seconds(made(), done)
 
 
 # From what the modules say ------------------------------------------------------------------------------------------
