@@ -65,9 +65,7 @@ def test_a_worker_gets_its_release_and_no_job_is_lost(demo, whole):
     assert releases(demo, hosts) == {release}
     assert drained(demo) == {}
     wait_for("every job was done", lambda: mail(watcher)["processed"] - done >= work.queued, 30)
-    say(
-        f"did: {release} of the worker; saw: {work.queued} jobs queued meanwhile, {mail(watcher)['processed'] - done} done"
-    )
+    say(f"did: {release} of the worker; saw: {work.queued} jobs queued, {mail(watcher)['processed'] - done} done")
     assert [one.phase for one in started.progress if one.phase == "canary"]
     run, _started = rollback(demo, deploy_application="mailer")
     assert run.status == 0, run.output
