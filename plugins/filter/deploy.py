@@ -58,6 +58,8 @@ def deploy_request(
         request = _request(topology, hostvars[host], direction)
     except RequestError as error:
         return {"refusal": render(error.findings)}
+    except TopologyError as error:
+        return {"refusal": str(error)}
     meeting = coordination_host(groups, look_up(hostvars[host], "slipway_coordination_host"))
     app = request.application
     return {

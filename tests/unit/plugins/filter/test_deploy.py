@@ -147,6 +147,13 @@ def test_no_task_may_be_left_out(monkeypatch: pytest.MonkeyPatch, called: dict[s
         FILTERS["whole_run"]("all")
 
 
+def test_an_instance_for_each_core_needs_the_cores() -> None:
+    apps = {"shop": {**SHOP, "instances": "max"}}
+    assert "declare slipway_cores for app1" in request(fleet(apps, **SHOP_IS_MEANT))["refusal"]
+    made = request(fleet(apps, slipway_cores=2, **SHOP_IS_MEANT))
+    assert (made["refusal"], made["instances"]["app2"]) == ("", [3000, 3001])
+
+
 # The plan -----------------------------------------------------------------------------------------------------------
 
 
