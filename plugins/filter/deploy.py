@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
@@ -36,6 +37,22 @@ ON_HOSTS = ("systemd", "release", "http")
 THROUGH_THE_EDGE = ("http", "websocket")
 PROVING = ("app_instances", "health_check", "assert")
 """Tasks of a batch whose failure is that of the release."""
+
+
+OF_THE_BUILD = ("build", "subdirectory", "exclude")
+"""What an artefact says of its making, beside where it comes from."""
+
+
+def artifact_options(artifact: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the module ``artifact`` for what an application or a run says: a path, or a source of some type.
+
+    Relative paths start where Ansible was called.
+    """
+    said = dict(artifact) if isinstance(artifact, Mapping) else {"type": "tarball", "path": artifact}
+    source = {name: value for name, value in said.items() if name not in OF_THE_BUILD}
+    if source.get("path"):
+        source["path"] = os.path.abspath(os.path.expanduser(source["path"]))  # noqa: PTH100, PTH111
+    return {"source": source, **{name: said[name] for name in OF_THE_BUILD if name in said}}
 
 
 def deploy_request(
@@ -329,6 +346,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         return {
+            "artifact_options": artifact_options,
             "deploy_request": deploy_request,
             "deploy_phase_kind": deploy_phase_kind,
             "deploy_plan": deploy_plan,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,29 @@ def test_no_task_may_be_left_out(monkeypatch: pytest.MonkeyPatch, called: dict[s
     monkeypatch.setattr(context, "CLIARGS", ImmutableDict(called))
     with pytest.raises(AnsibleFilterError, match=f"{told}.*Nothing was changed"):
         FILTERS["whole_run"]("all")
+
+
+@pytest.mark.parametrize(
+    ("said", "options"),
+    [
+        ("/builds/shop.tar.gz", {"source": {"type": "tarball", "path": "/builds/shop.tar.gz"}}),
+        (
+            {"type": "git", "repository": "r", "ref": "v1", "build": [["npm", "ci"]], "subdirectory": "dist"},
+            {
+                "source": {"type": "git", "repository": "r", "ref": "v1"},
+                "build": [["npm", "ci"]],
+                "subdirectory": "dist",
+            },
+        ),
+    ],
+)
+def test_what_makes_an_archive(said: Any, options: dict[str, Any]) -> None:
+    assert FILTERS["artifact_options"](said) == options
+
+
+def test_a_relative_path_starts_where_ansible_was_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert FILTERS["artifact_options"]("dist/a.tar")["source"]["path"] == str(tmp_path / "dist" / "a.tar")
 
 
 def test_an_instance_for_each_core_needs_the_cores() -> None:
