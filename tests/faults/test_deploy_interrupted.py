@@ -84,16 +84,18 @@ def test_after_the_controllers_death_the_same_command_goes_on(demo, origin, mome
         first.kill()
         left = (drained(demo), lease(demo) and lease(demo)["phase"])
         begun = time.time()
-        run, _second = deploy(demo, release)
+        run, second = deploy(demo, release)
         took = time.time() - begun
     say(f"did: SIGKILL at {moment}; saw: drained {sorted(left[0])}, lease at {left[1]}; {took:.0f} s to go on")
     say(f"saw: {users.summary()}")
     assert run.status == 0, first.output + run.output
-    assert_on(demo, release)
+    # Where all was done but giving the lease back, it ends by itself, or with the next run that needs it.
+    is_done = "nothing to do" in second.message
+    assert_on(demo, release, is_free=not is_done)
     assert users.failures == {}
     assert migration_runs(demo, release) == 1
     assert events(demo, release).count("migrated") == 1
-    if left[1] is not None:
+    if left[1] is not None and not is_done:
         assert "taken_over" in [entry["event"] for entry in ledger(demo)]
 
 
