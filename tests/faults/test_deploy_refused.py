@@ -95,7 +95,7 @@ def test_a_near_miss_of_a_variable(demo, refused):
 
 def test_an_application_that_is_not_there(demo, refused):
     run, started = deploy(demo, new_release("app"), "-e", "deploy_application=shopp")
-    refused(run, started, "deploy_application", "shopp", "mailer, shop")
+    refused(run, started, "deploy_application", "shopp", "one of", "mailer")
 
 
 def test_two_applications_at_one_port(demo, refused):
