@@ -37,8 +37,6 @@ ON_HOSTS = ("systemd", "release", "http")
 THROUGH_THE_EDGE = ("http", "websocket")
 PROVING = ("app_instances", "health_check", "assert")
 """Tasks of a batch whose failure is that of the release."""
-
-
 OF_THE_BUILD = ("build", "subdirectory", "exclude")
 """What an artefact says of its making, beside where it comes from."""
 
@@ -83,7 +81,6 @@ def deploy_request(
         "refusal": render(limit_findings(topology, app, meeting, play_hosts)),
         **_as_data(request, topology),
         "coordination_host": meeting,
-        "is_mapped": isinstance(request.artifact, Mapping),
     }
 
 
