@@ -97,7 +97,7 @@ def test_a_request_is_all_that_tasks_need() -> None:
         "/srv/slipway/shop",
         "/etc/slipway/shop.env",
     )
-    assert (made["probe"], made["is_served"], made["is_mapped"]) == ("http", True, False)
+    assert (made["probe"], made["is_served"]) == ("http", True)
 
 
 @pytest.mark.parametrize(("heartbeat_seconds", "probe"), [(0, "running"), (15, "heartbeat")])
